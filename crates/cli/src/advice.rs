@@ -1,0 +1,55 @@
+//! The way out of an error, where the flags know one.
+
+use introspective_explain::QuestionError;
+use introspective_network::{ClassError, NetworkError};
+
+/// What to do next.
+pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<NetworkError>() {
+            return network(error);
+        }
+        if let Some(error) = cause.downcast_ref::<ClassError>() {
+            return class(error);
+        }
+        if let Some(error) = cause.downcast_ref::<QuestionError>() {
+            return Some(match error {
+                QuestionError::SameClass { .. } => {
+                    "name another class with --rather-than, or ask about another with --class"
+                }
+                _ => "give an index or a name that the network has",
+            });
+        }
+        None
+    })
+}
+
+fn network(error: &NetworkError) -> Option<&'static str> {
+    Some(match error {
+        NetworkError::CorruptWeights { .. } => {
+            "give a .safetensors file; from PyTorch: safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")"
+        }
+        NetworkError::ElementType { .. } => "convert the tensors to float32 before saving them",
+        NetworkError::Mismatch(mismatch) if mismatch.fits.is_empty() => {
+            "weights must be a state dict in torchvision's names; `introspect models` lists the architectures"
+        }
+        NetworkError::Mismatch(_) => "name the architecture that fits with --model",
+        NetworkError::UnknownArchitecture { .. } => "`introspect models` lists them all",
+        NetworkError::UnknownLayer { .. } => "`introspect layers` lists them all",
+        NetworkError::NotSpatial { .. } | NetworkError::NoPath { .. } => {
+            "choose a convolutional layer; `introspect layers` lists their shapes"
+        }
+        NetworkError::Run { .. } => "a larger input may help: --size and --crop",
+        _ => return None,
+    })
+}
+
+fn class(error: &ClassError) -> Option<&'static str> {
+    Some(match error {
+        ClassError::Unknown { .. } => {
+            "give an index or a name; --classes FILE names a network's classes"
+        }
+        ClassError::Count { .. } => "give the names of this network's classes with --classes FILE",
+        _ => return None,
+    })
+}

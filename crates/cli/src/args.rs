@@ -1,0 +1,146 @@
+//! Flags.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use introspective_report::{Colormap, Style};
+
+/// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
+#[derive(Parser, Debug)]
+#[command(name = "introspect", version, propagate_version = true)]
+pub struct Args {
+    /// Say on stderr what is being done.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Explain pictures: the three questions as heat maps, and the numbers behind them.
+    Explain(Box<ExplainArgs>),
+    /// List a network's layers, their output shapes, and which one is the default.
+    Layers(LayersArgs),
+    /// List the architectures that weights can be read into.
+    Models,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ExplainArgs {
+    /// Pictures or folders of pictures; without any, an embedded photograph of a cup of espresso.
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Names of the classes: a JSON list, a JSON map from index to name, one name a line, or the
+    /// word `imagenet` for the 1000 built-in names.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<String>,
+    /// Class to ask about, by index or name [default: the predicted one].
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
+    /// Class to contrast it with, by index or name; may be repeated [default: the class with the
+    /// largest other logit].
+    #[arg(long, value_name = "CLASS")]
+    pub rather_than: Vec<String>,
+    /// Layer to look at, as `introspect layers` lists them [default: the last convolutional block].
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
+    /// How maps are drawn.
+    #[arg(long, value_enum, default_value = "authors")]
+    pub style: StyleArg,
+    /// Colours of the maps [default: jet for authors, turbo for blend, red-blue for signed].
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Colormap::ALL.map(Colormap::name)))]
+    pub colormap: Option<String>,
+    /// Longest side of a drawn picture in pixels; smaller photographs keep their own size.
+    #[arg(long, value_name = "PIXELS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(16..=16384))]
+    pub picture_size: u32,
+    /// Folder for the results: one picture's go into it, several pictures' into sub-folders
+    /// [default: introspect-out, where an earlier run is replaced].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace an earlier run in --out; other files there are left alone.
+    #[arg(long)]
+    pub force: bool,
+    /// Print each picture's manifest on stdout as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Worker threads [default: one per physical core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct LayersArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Side of the network's input in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub crop: u32,
+    /// Print the layers on stdout as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which network.
+#[derive(clap::Args, Debug)]
+pub struct NetworkArgs {
+    /// Architecture, as `introspect models` lists them [default: what the weights fit, or the
+    /// embedded squeezenet1_1 if no weights are given].
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Trained weights in torchvision's names: a safetensors file, f32, f16 or bf16.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+}
+
+/// What is done to a picture before the network sees it.
+#[derive(clap::Args, Debug)]
+pub struct PreprocessingArgs {
+    /// torchvision: short side to --size, centre crop of --crop. squash: the whole picture to
+    /// --size x --size, whatever its shape.
+    #[arg(long, value_enum, default_value = "torchvision")]
+    pub preprocess: PreprocessArg,
+    /// Side in pixels that the picture is resized to [default: 256 for torchvision, 224 for squash].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    pub size: Option<u32>,
+    /// Side of the centre crop in pixels [default: 224].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    pub crop: Option<u32>,
+    /// Mean of each channel in [0, 1], separated by commas [default: ImageNet's 0.485,0.456,0.406].
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, separated by commas [default: ImageNet's
+    /// 0.229,0.224,0.225].
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
+    pub std: Vec<f32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PreprocessArg {
+    Torchvision,
+    Squash,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StyleArg {
+    /// Jet colours added to the photograph, as in the authors' figures.
+    Authors,
+    /// Colours over the photograph where there is evidence, the plain photograph elsewhere.
+    Blend,
+    /// Evidence for and against in two colours, before ReLU.
+    Signed,
+}
+
+impl From<StyleArg> for Style {
+    fn from(style: StyleArg) -> Self {
+        match style {
+            StyleArg::Authors => Self::Authors,
+            StyleArg::Blend => Self::Blend,
+            StyleArg::Signed => Self::Signed,
+        }
+    }
+}

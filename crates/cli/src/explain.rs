@@ -1,0 +1,309 @@
+//! `introspect explain`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use introspective_data::Picture;
+use introspective_explain::{Questions, explain};
+use introspective_network::{
+    ClassNames, Preprocessing, Session, SessionOptions, Threads, embedded,
+};
+use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
+use introspective_report::{
+    Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
+};
+use serde_json::json;
+
+use crate::args::ExplainArgs;
+use crate::preprocessing::preprocessing;
+use crate::{advice, network, output};
+
+/// Where results go unless `--out` says otherwise.
+const DEFAULT_OUT: &str = "introspect-out";
+
+/// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
+const WORTH_OPTIMISING: usize = 8;
+
+/// Explains every picture; one that cannot be explained does not stop the others.
+pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
+    let threads = args.threads.map(usize::from);
+    if let Some(count) = threads {
+        // the pool may only be built once a process, and it is built here
+        rayon::ThreadPoolBuilder::new().num_threads(count).build_global()?;
+    }
+    let images = Images::find(&args.images)?;
+    let drawing = drawing(args)?;
+
+    let classifier = network::open(&args.network)?;
+    let classes =
+        network::class_names(args.classes.as_deref(), &args.network, classifier.classes())?;
+    let preprocessing = preprocessing(&args.preprocessing, classifier.channels())?;
+    let mut questions = questions(args, &classes)?;
+    let untouched = args.network.weights.is_none() && questions == Questions::default();
+    if untouched && matches!(images, Images::Sample) {
+        // the photograph shows espresso in a cup: the two answers a person hesitates between
+        questions.rather_than = vec![classes.find("cup")?];
+    }
+    let options = SessionOptions {
+        layer: args.layer.clone(),
+        threads: threads.map(Threads::new),
+        optimise: images.count() >= WORTH_OPTIMISING,
+        ..SessionOptions::default()
+    };
+    let session = Session::new(&classifier, &options)?;
+
+    let existing = match (&args.out, args.force) {
+        (_, true) => Existing::Force,
+        (Some(_), false) => Existing::Refuse,
+        (None, false) => Existing::ReplaceOurs,
+    };
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
+    let job = Job {
+        session: &session,
+        classes: &classes,
+        preprocessing: &preprocessing,
+        questions: &questions,
+        drawing,
+        command: command_line(),
+    };
+    let folder = RunFolder::open(&out, existing)?;
+    match images {
+        Images::Sample => {
+            let name = format!("embedded:{}", embedded::SAMPLE_NAME);
+            let bytes = embedded::sample_photograph();
+            let picture = || introspective_data::decode(bytes, &name);
+            one(args, &job, &folder, &name, picture)
+        }
+        Images::One(path) => {
+            let name = path.display().to_string();
+            one(args, &job, &folder, &name, || introspective_data::read(&path))
+        }
+        Images::Many(paths) => many(args, &job, &folder, &paths),
+    }
+}
+
+/// What the command line names.
+enum Images {
+    Sample,
+    One(PathBuf),
+    Many(Vec<PathBuf>),
+}
+
+impl Images {
+    fn find(inputs: &[PathBuf]) -> Result<Self> {
+        Ok(match inputs {
+            [] => Self::Sample,
+            [only] if !only.is_dir() => Self::One(only.clone()),
+            _ => Self::Many(introspective_data::find_pictures(inputs)?),
+        })
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Sample | Self::One(_) => 1,
+            Self::Many(paths) => paths.len(),
+        }
+    }
+}
+
+/// Everything that is the same for all pictures.
+struct Job<'a> {
+    session: &'a Session<'a>,
+    classes: &'a ClassNames,
+    preprocessing: &'a Preprocessing,
+    questions: &'a Questions,
+    drawing: Drawing,
+    command: String,
+}
+
+impl Job<'_> {
+    /// Explains one picture into an existing folder. A panic becomes an error.
+    fn explain(&self, image: &str, picture: Result<Picture>, folder: &Path) -> Result<Manifest> {
+        output::without_panics(|| self.explain_unguarded(image, picture?, folder))
+            .unwrap_or_else(|panic| Err(anyhow!(panic)))
+    }
+
+    fn explain_unguarded(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
+        let prepared = self.preprocessing.apply(picture.pixels.view())?;
+        let observation = self.session.observe(prepared.input.view())?;
+        let explanation = explain(self.session, &observation, self.questions)?;
+        let (channels, height, width) = observation.activations.dim();
+        drop(observation);
+        let info = picture.info;
+        let subject = Subject {
+            image: image.to_owned(),
+            stored: Stored {
+                width: info.width,
+                height: info.height,
+                format: info.format,
+                colour: info.colour,
+                orientation: info.orientation,
+            },
+            pixels: picture.pixels.view(),
+            preprocessing: self.preprocessing,
+            prepared: &prepared,
+        };
+        let report = ExplanationReport {
+            subject: &subject,
+            session: self.session,
+            explanation: &explanation,
+            layer_shape: [channels, height, width],
+            classes: self.classes,
+            drawing: self.drawing,
+            command: &self.command,
+        };
+        Ok(report.write(folder)?)
+    }
+}
+
+fn one(
+    args: &ExplainArgs,
+    job: &Job<'_>,
+    folder: &RunFolder,
+    name: &str,
+    picture: impl FnOnce() -> Result<Picture, introspective_data::PictureError>,
+) -> Result<ExitCode> {
+    let staged = folder.stage()?;
+    match job.explain(name, picture().map_err(Into::into), staged.path()) {
+        Ok(manifest) => {
+            let place = staged.commit_into(None)?;
+            print(args, &manifest, &place)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if args.json => {
+            failed(args, name, &error)?;
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn many(
+    args: &ExplainArgs,
+    job: &Job<'_>,
+    folder: &RunFolder,
+    paths: &[PathBuf],
+) -> Result<ExitCode> {
+    let progress = progress(args, paths.len());
+    let mut entries = Vec::with_capacity(paths.len());
+    let mut failures = 0;
+    for (path, stem) in paths.iter().zip(unique_names(paths)) {
+        let name = path.display().to_string();
+        let staged = folder.stage()?;
+        let picture = introspective_data::read(path).map_err(Into::into);
+        match job.explain(&name, picture, staged.path()) {
+            Ok(manifest) => {
+                let place = staged.commit_into(Some(&stem))?;
+                progress.suspend(|| print(args, &manifest, &place))?;
+                entries.push(BatchEntry::Explained {
+                    image: name,
+                    folder: stem,
+                    prediction: manifest.prediction,
+                });
+            }
+            Err(error) => {
+                failures += 1;
+                progress.suspend(|| failed(args, &name, &error))?;
+                entries.push(BatchEntry::Failed { image: name, error: output::chain(&error) });
+            }
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    if failures == paths.len() {
+        // nothing was committed, so an earlier run stays
+        eprintln!("error: none of the {failures} pictures could be explained");
+        return Ok(ExitCode::from(2));
+    }
+    let index = BatchManifest::new(&job.command, entries);
+    let staged = folder.stage()?;
+    index.write(staged.path())?;
+    staged.commit_into(None)?;
+    if failures > 0 {
+        eprintln!("error: {failures} of {} pictures could not be explained", paths.len());
+        return Ok(ExitCode::from(2));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar on stderr, absent when it is no terminal or with `--json`.
+fn progress(args: &ExplainArgs, count: usize) -> ProgressBar {
+    if args.json {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A finished picture: its manifest as a line of JSON, or the answers in words.
+fn print(args: &ExplainArgs, manifest: &Manifest, place: &Path) -> Result<()> {
+    if args.json {
+        return Ok(output::line(&serde_json::to_string(manifest)?)?);
+    }
+    let top: Vec<String> = manifest
+        .top5
+        .iter()
+        .take(3)
+        .map(|s| format!("{} {:.3}", s.name.split(',').next().unwrap_or_default(), s.probability))
+        .collect();
+    output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
+    let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
+    for question in &manifest.questions {
+        output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
+    }
+    Ok(output::line(&format!("  {}", place.join("panel.png").display()))?)
+}
+
+/// A picture that could not be explained: a line of JSON, or words on stderr.
+fn failed(args: &ExplainArgs, name: &str, error: &anyhow::Error) -> Result<()> {
+    if args.json {
+        return Ok(output::line(
+            &json!({"image": name, "error": output::chain(error)}).to_string(),
+        )?);
+    }
+    eprintln!("error: {name}: {}", output::chain(error));
+    if let Some(advice) = advice::for_error(error) {
+        eprintln!("  {advice}");
+    }
+    Ok(())
+}
+
+fn drawing(args: &ExplainArgs) -> Result<Drawing> {
+    let style = Style::from(args.style);
+    let colormap = match &args.colormap {
+        Some(name) => name.parse()?,
+        None => style.default_colormap(),
+    };
+    style.check(colormap)?;
+    Ok(Drawing { style, colormap, picture_size: args.picture_size as usize })
+}
+
+fn questions(args: &ExplainArgs, classes: &ClassNames) -> Result<Questions> {
+    let class =
+        args.class.as_deref().map(|name| classes.find(name).context("--class")).transpose()?;
+    let rather_than = args
+        .rather_than
+        .iter()
+        .map(|name| classes.find(name).context("--rather-than"))
+        .collect::<Result<_>>()?;
+    Ok(Questions { class, rather_than })
+}
+
+/// The command line as it could be typed again.
+fn command_line() -> String {
+    let quote = |word: String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    std::iter::once("introspect".to_owned())
+        .chain(std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned())))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,48 @@
+//! The command `introspect`: flags to calls of the library, and errors to words.
+//!
+//! stdout carries results, stderr everything else; exit code 0 means done, 2 an error.
+
+mod advice;
+mod args;
+mod explain;
+mod layers;
+mod models;
+mod network;
+mod output;
+mod preprocessing;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    output::silence_panics();
+    let args = Args::parse();
+    if args.verbose {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+    let run = || match &args.command {
+        Command::Explain(args) => explain::run(args),
+        Command::Layers(args) => layers::run(args),
+        Command::Models => models::run(),
+    };
+    match output::without_panics(run) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            output::report(&error);
+            ExitCode::from(2)
+        }
+        Err(panic) => {
+            eprintln!(
+                "error: {panic}\n  this is a bug of introspect; please report it with the command line"
+            );
+            ExitCode::from(2)
+        }
+    }
+}

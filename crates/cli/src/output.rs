@@ -1,0 +1,63 @@
+//! Where words go: results to stdout, errors with their causes and a way out to stderr.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::advice;
+
+/// Keeps panics from printing: [`without_panics`] turns them into errors that are reported as such.
+pub fn silence_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// Runs a closure; a panic (a bug here or in a dependency) comes back as its message.
+pub fn without_panics<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        format!("internal error: {message}")
+    })
+}
+
+/// One line of results. A closed pipe is reported as [`io::ErrorKind::BrokenPipe`].
+pub fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// The error with all its causes in one line: `cannot read x: permission denied`.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        // a transparent wrapper says what its source says
+        if !text.ends_with(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Prints an error and what to do next.
+pub fn report(error: &anyhow::Error) {
+    eprintln!("error: {}", chain(error));
+    if let Some(advice) = advice::for_error(error) {
+        eprintln!("  {advice}");
+    }
+}
+
+/// True if whoever read our stdout has gone: no error, there is just nobody left to tell.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,43 @@
+//! What the flags say is done to a picture.
+
+use anyhow::{Result, bail};
+use introspective_network::{IMAGENET_MEAN, IMAGENET_STD, Method, Preprocessing};
+
+use crate::args::{PreprocessArg, PreprocessingArgs};
+
+/// torchvision's ImageNet evaluation unless the flags say otherwise.
+///
+/// # Errors
+/// A flag that the method does not know, values for another number of channels, or a network that
+/// sees no colours and whose mean and deviation nobody gave.
+pub fn preprocessing(args: &PreprocessingArgs, channels: usize) -> Result<Preprocessing> {
+    let pixels = |flag: Option<u32>, usual: usize| flag.map_or(usual, |side| side as usize);
+    let method = match args.preprocess {
+        PreprocessArg::Torchvision => {
+            let crop = pixels(args.crop, 224);
+            // with --crop alone the margin around it stays what torchvision's is: 256 / 224
+            let size = pixels(args.size, if args.crop.is_none() { 256 } else { crop * 256 / 224 });
+            Method::Torchvision { size, crop }
+        }
+        PreprocessArg::Squash => {
+            if args.crop.is_some() {
+                bail!("--crop cuts nothing with --preprocess squash; the input's side is --size");
+            }
+            Method::Squash { size: pixels(args.size, 224) }
+        }
+    };
+    if !matches!(channels, 1 | 3) {
+        bail!("the network has {channels} input channels; pictures have 3 (colour) or 1 (grey)");
+    }
+    let values = |flag: &str, given: &[f32], usual: [f32; 3]| -> Result<Vec<f32>> {
+        match given.len() {
+            0 if channels == 3 => Ok(usual.to_vec()),
+            0 => bail!("the network sees grey pictures; give their {flag} in [0, 1]"),
+            count if count == channels => Ok(given.to_vec()),
+            count => bail!("{flag} has {count} values for a network of {channels} input channels"),
+        }
+    };
+    let mean = values("--mean", &args.mean, IMAGENET_MEAN)?;
+    let std = values("--std", &args.std, IMAGENET_STD)?;
+    Ok(Preprocessing::new(method, mean, std)?)
+}

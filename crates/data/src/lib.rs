@@ -1,0 +1,37 @@
+//! Photographs in, pixels out.
+//!
+//! Everything that enters the workspace as a picture enters through this room. It answers two
+//! questions and no others: *which files are meant?* ([`find_pictures`]) and *what does the
+//! person who took this photograph see?* ([`read`], [`decode`]). The answer to the second is a
+//! [`Picture`]: an upright array of 8-bit RGB, height x width x 3, and a few words about how it
+//! was stored. Resizing and normalising belong to the network, which knows what it was trained
+//! on.
+//!
+//! Files come from anywhere, so nothing in them is believed. The format is told from the content,
+//! never from the name; the size is checked before memory is asked for; a file that stops early
+//! is an error and not a picture with a grey lower half; and a decoder that panics is an error
+//! like any other. Each [`PictureError`] says which picture, what was found, and what would have
+//! been right.
+//!
+//! The room knows no other room of the workspace, and the types of the decoding crates do not
+//! leave it.
+//!
+//! ```
+//! let ppm = b"P6 2 1 255 \xff\x00\x00\x00\x00\xff"; // one red pixel, one blue
+//! let picture = introspective_data::decode(ppm, "flag.ppm")?;
+//! assert_eq!(picture.pixels.dim(), (1, 2, 3)); // height, width, RGB
+//! assert_eq!(picture.pixels[[0, 1, 2]], 255);
+//! # Ok::<(), introspective_data::PictureError>(())
+//! ```
+
+mod colour;
+mod error;
+mod formats;
+mod jpeg;
+mod list;
+mod orientation;
+mod picture;
+
+pub use error::PictureError;
+pub use list::{EXTENSIONS, ListError, find_pictures};
+pub use picture::{MAX_FILE_BYTES, MAX_PIXELS, Picture, PictureInfo, decode, read};

@@ -1,0 +1,146 @@
+//! The maps that answer the questions.
+
+use introspective_network::{NetworkError, Observation, Session, resize_bilinear};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+use crate::questions::{Asked, QuestionError, Questions, largest};
+use crate::softmax::softmax;
+
+/// A decision and the answers to the questions about it.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Logits z, N.
+    pub logits: Array1<f32>,
+    /// Softmax probabilities, N.
+    pub probabilities: Array1<f64>,
+    /// The predicted class P.
+    pub predicted: usize,
+    /// One answer a question, in the order of [`Questions::about`].
+    pub answers: Vec<Answer>,
+}
+
+/// One question and its map.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What was asked.
+    pub asked: Asked,
+    /// The signed map at the layer's resolution, u x v: before ReLU, unscaled, in units of logits.
+    pub raw: Array2<f32>,
+}
+
+/// A map to look at.
+#[derive(Clone, Debug)]
+pub struct Display {
+    /// In [0, 1]; all zero if the map is empty.
+    pub map: Array2<f32>,
+    /// True if the rectified map is constant, so that there is no range to scale.
+    pub empty: bool,
+}
+
+/// How much of a raw map the rectified picture shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// `sum ReLU(m) / sum |m|`, in [0, 1]: the positive part of the map's mass; 0 for a zero map.
+    pub share: f64,
+    /// Fraction of positions with a positive value, in [0, 1].
+    pub area: f64,
+}
+
+impl Evidence {
+    /// Below this [`share`](Self::share) a map is called nearly empty. (A choice of this software:
+    /// min-max scaling makes the faintest remainder as bright as solid evidence, so it must be said.)
+    pub const NEARLY_EMPTY: f64 = 0.02;
+
+    /// True if the positive part is less than [`Self::NEARLY_EMPTY`] of the map's mass.
+    pub fn is_nearly_empty(&self) -> bool {
+        self.share < Self::NEARLY_EMPTY
+    }
+}
+
+/// Why a picture could not be explained.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExplainError {
+    /// The question makes no sense for this network.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// The gradient could not be computed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
+/// Answers the questions about an observed picture.
+///
+/// All maps come from one batch of upstream rows, so the gradient is taken once for all of them.
+///
+/// # Errors
+/// A class is out of range, Q = C, or the layer's gradient cannot be computed.
+pub fn explain(
+    session: &Session<'_>,
+    observation: &Observation,
+    questions: &Questions,
+) -> Result<Explanation, ExplainError> {
+    let logits = &observation.logits;
+    let asked = questions.about(logits.view())?;
+    let mut upstream = Array2::zeros((asked.len(), logits.len()));
+    for (mut row, question) in upstream.axis_iter_mut(Axis(0)).zip(&asked) {
+        row.assign(&question.upstream(logits.view()));
+    }
+    let alpha = session.alpha(observation, upstream.view())?;
+    let maps = combine(alpha.view(), observation);
+    let answers = asked.into_iter().zip(maps).map(|(asked, raw)| Answer { asked, raw }).collect();
+    Ok(Explanation {
+        logits: logits.clone(),
+        probabilities: softmax(logits.view()),
+        predicted: largest(logits.view(), None).unwrap_or(0),
+        answers,
+    })
+}
+
+/// `CAM_b = sum_k alpha_bk A_k`: B x K weights give B maps of u x v.
+fn combine(alpha: ArrayView2<'_, f32>, observation: &Observation) -> Vec<Array2<f32>> {
+    let activations = &observation.activations;
+    let (channels, height, width) = activations.dim();
+    let flat = activations.to_shape((channels, height * width));
+    let Ok(flat) = flat else { return Vec::new() };
+    let maps = alpha.dot(&flat);
+    maps.outer_iter()
+        .filter_map(|map| map.to_owned().into_shape_with_order((height, width)).ok())
+        .collect()
+}
+
+impl Answer {
+    /// The map as the authors draw it: ReLU, bilinear upsampling to `height` x `width`
+    /// (align_corners = false), min-max to [0, 1]. A constant map stays zero and is reported empty.
+    pub fn display(&self, height: usize, width: usize) -> Display {
+        let rectified = self.raw.mapv(|v| v.max(0.0));
+        let mut map = resize_bilinear(rectified.view(), height, width);
+        let low = map.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let range = high - low;
+        let empty = !(range.is_finite() && range > 0.0);
+        map.mapv_inplace(|v| if empty { 0.0 } else { (v - low) / range });
+        Display { map, empty }
+    }
+
+    /// How much of the raw map is positive.
+    pub fn evidence(&self) -> Evidence {
+        let mass = |positive: bool| -> f64 {
+            self.raw.iter().filter(|&&v| (v > 0.0) == positive).map(|&v| f64::from(v.abs())).sum()
+        };
+        let (positive, rest) = (mass(true), mass(false));
+        let total = positive + rest;
+        let cells = self.raw.iter().filter(|&&v| v > 0.0).count();
+        Evidence {
+            share: if total > 0.0 { positive / total } else { 0.0 },
+            area: if self.raw.is_empty() { 0.0 } else { cells as f64 / self.raw.len() as f64 },
+        }
+    }
+
+    /// Smallest and largest value of the raw map.
+    pub fn range(&self) -> (f32, f32) {
+        self.raw
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+    }
+}

@@ -1,0 +1,174 @@
+//! A trained classifier, opened: its graph, its layers, its weights in the runtime's hands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayD};
+
+use crate::error::{NetworkError, Result};
+use crate::graph::Graph;
+use crate::head::{Head, matrix};
+use crate::layers::Layers;
+use crate::runtime::Runtime;
+use crate::weights::Weights;
+use crate::zoo::{Architecture, Built};
+
+/// A trained image classifier.
+///
+/// Opening one builds its graph and checks its weights; [`Session`](crate::Session) runs it.
+pub struct Classifier {
+    pub(crate) name: String,
+    pub(crate) graph: Graph,
+    pub(crate) layers: Layers,
+    pub(crate) logits: String,
+    pub(crate) runtime: Runtime,
+    /// The last layer's weight, N x K, under its name.
+    pub(crate) last: Option<(String, Arc<Array2<f32>>)>,
+    default_layer: String,
+    classes: usize,
+    channels: usize,
+    sha256: String,
+    origin: String,
+}
+
+impl std::fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Classifier")
+            .field("name", &self.name)
+            .field("classes", &self.classes)
+            .field("channels", &self.channels)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A layer and the shape of its output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Torchvision's dotted name.
+    pub name: String,
+    /// Shape of the output for one picture: 1 x channels x height x width, or 1 x features.
+    pub shape: Vec<usize>,
+    /// True for the layer that maps are drawn at unless another is named.
+    pub default: bool,
+}
+
+impl Classifier {
+    /// A network of the zoo over trained weights.
+    ///
+    /// The number of classes and of input channels comes from the weights.
+    ///
+    /// # Errors
+    /// The weights lack a tensor, have one too many, or one of another shape.
+    pub fn from_zoo(architecture: Architecture, weights: Weights) -> Result<Self> {
+        let Built { graph, layers, logits, classes, channels, default_layer } =
+            architecture.build(&weights)?;
+        let name = architecture.name().to_owned();
+        if classes == 0 || channels == 0 {
+            return Err(NetworkError::Shape {
+                what: "the first or last layer of the weights",
+                found: vec![classes, channels],
+                expected: "at least one class and one input channel".to_owned(),
+            });
+        }
+        let (_, target) = layers.find(&name, default_layer)?;
+        let last = Head::find(&graph, target, &logits)
+            .and_then(|(_, weight)| Some((weight.clone(), Arc::new(matrix(&weights, &weight)?))));
+        tracing::debug!(model = %name, classes, channels, "opened");
+        let (sha256, origin) = (weights.sha256().to_owned(), weights.origin().to_owned());
+        let runtime = Runtime::new(weights.into_bytes())
+            .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
+        Ok(Self {
+            sha256,
+            origin,
+            runtime,
+            default_layer: default_layer.to_owned(),
+            name,
+            graph,
+            layers,
+            logits,
+            last,
+            classes,
+            channels,
+        })
+    }
+
+    /// A network of the zoo with all weights zero: for looking at its layers, not for predictions.
+    ///
+    /// # Errors
+    /// There are no classes or no channels.
+    pub fn untrained(architecture: Architecture, classes: usize, channels: usize) -> Result<Self> {
+        Self::from_zoo(architecture, Weights::zeros(architecture.tensors(classes, channels)))
+    }
+
+    /// The architecture's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of classes N: the length of the logits.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Number of input channels: 3 for colour, 1 for grey.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Where the weights came from.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// SHA-256 of the weight file.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The layer that maps are drawn at unless another is named.
+    pub fn default_layer(&self) -> &str {
+        &self.default_layer
+    }
+
+    /// The dotted name of a layer given by its dotted or underscore name.
+    ///
+    /// # Errors
+    /// There is no such layer; the nearest names are listed.
+    pub fn find_layer(&self, name: &str) -> Result<&str> {
+        self.layers.find(&self.name, name).map(|(module, _)| module)
+    }
+
+    /// All layers with the shapes of their outputs for a picture of `height` x `width` pixels.
+    ///
+    /// The shapes are measured: the network runs once on an empty picture.
+    ///
+    /// # Errors
+    /// The picture is too small for the network.
+    pub fn layers(&self, height: usize, width: usize) -> Result<Vec<Layer>> {
+        let values: Vec<&str> = self.graph.computed().collect();
+        let engine = self
+            .runtime
+            .load(&self.graph, &values, false)
+            .map_err(|reason| NetworkError::Load { model: self.name.clone(), reason })?;
+        let empty = ArrayD::zeros(vec![1, self.channels, height, width]);
+        let outputs = engine
+            .run(&[empty.view()], None)
+            .map_err(|reason| self.run_error(height, width, reason))?;
+        let shapes: HashMap<&str, &[usize]> =
+            values.iter().copied().zip(outputs.iter().map(ArrayD::shape)).collect();
+        Ok(self
+            .layers
+            .iter()
+            .map(|(module, value)| Layer {
+                name: module.to_owned(),
+                shape: shapes.get(value).map(|s| s.to_vec()).unwrap_or_default(),
+                default: module == self.default_layer,
+            })
+            .collect())
+    }
+
+    pub(crate) fn run_error(&self, height: usize, width: usize, reason: String) -> NetworkError {
+        NetworkError::Run { model: self.name.clone(), height, width, reason }
+    }
+}

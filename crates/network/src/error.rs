@@ -1,0 +1,173 @@
+//! What can go wrong between a weight file and a gradient.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// An error of the network room. It names the thing, what was expected and what was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A weight file could not be read from disk.
+    #[error("cannot read the weights {}", path.display())]
+    ReadWeights {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A weight file is no safetensors file, or a damaged one.
+    #[error("{origin} is not a valid safetensors file (truncated, damaged, or of another format)")]
+    CorruptWeights {
+        /// Where the bytes came from.
+        origin: String,
+        /// What the parser said.
+        source: safetensors::SafeTensorError,
+    },
+    /// A tensor has an element type that no network here computes with.
+    #[error("tensor {name} in {origin} has element type {dtype}; expected F32, F16 or BF16")]
+    ElementType {
+        /// Where the bytes came from.
+        origin: String,
+        /// The tensor.
+        name: String,
+        /// Its type, in safetensors' spelling.
+        dtype: String,
+    },
+    /// The weights do not fit the architecture.
+    #[error("{0}")]
+    Mismatch(Box<Mismatch>),
+    /// No architecture of that name is in the zoo.
+    #[error("there is no architecture named {name:?}; nearest: {}", nearest.join(", "))]
+    UnknownArchitecture {
+        /// What was asked for.
+        name: String,
+        /// Names like it, nearest first.
+        nearest: Vec<String>,
+    },
+    /// The network has no layer of that name.
+    #[error("{model} has no layer named {name:?}; nearest: {}", nearest.join(", "))]
+    UnknownLayer {
+        /// The network.
+        model: String,
+        /// What was asked for.
+        name: String,
+        /// Names like it, nearest first.
+        nearest: Vec<String>,
+    },
+    /// A layer whose output has no height and width cannot carry a map.
+    #[error(
+        "layer {layer} has output shape {shape:?}; a map needs a layer with batch, channels, height and width"
+    )]
+    NotSpatial {
+        /// The layer.
+        layer: String,
+        /// The shape of its output.
+        shape: Vec<usize>,
+    },
+    /// The logits do not depend on the layer.
+    #[error("the logits do not depend on layer {layer}, so it has no gradient")]
+    NoPath {
+        /// The layer.
+        layer: String,
+    },
+    /// The adjoint of an operator is not known.
+    #[error("node {node}: the gradient of operator {operator} is not implemented ({detail})")]
+    NotDifferentiable {
+        /// The node's name.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What about it is not covered.
+        detail: String,
+    },
+    /// An array of the wrong shape was handed in.
+    #[error("{what} has shape {found:?}; expected {expected}")]
+    Shape {
+        /// Which array.
+        what: &'static str,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: String,
+    },
+    /// The picture became too small on the way through the network, or another run-time failure.
+    #[error("{model} could not be run on an input of {height} x {width} pixels: {reason}")]
+    Run {
+        /// The network.
+        model: String,
+        /// Input height.
+        height: usize,
+        /// Input width.
+        width: usize,
+        /// What the runtime said.
+        reason: String,
+    },
+    /// The runtime refused the graph.
+    #[error("the runtime could not load {model}: {reason}")]
+    Load {
+        /// The network.
+        model: String,
+        /// What the runtime said.
+        reason: String,
+    },
+    /// The network's output is not a number.
+    #[error(
+        "{model} gave {count} logits that are infinite or not a number; its weights are probably damaged or of another architecture"
+    )]
+    NotFinite {
+        /// The network.
+        model: String,
+        /// How many logits.
+        count: usize,
+    },
+}
+
+/// How a weight file differs from what an architecture needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The architecture.
+    pub architecture: String,
+    /// Where the weights came from.
+    pub origin: String,
+    /// Tensors the architecture needs and the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors the file has and the architecture does not know.
+    pub unexpected: Vec<String>,
+    /// Tensors of another shape: name, shape found, shape expected.
+    pub misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Architectures of the zoo that the file would fit.
+    pub fits: Vec<String>,
+}
+
+impl Mismatch {
+    /// True when the weights fit.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.misshaped.is_empty()
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not fit {}", self.origin, self.architecture)?;
+        let counted = |f: &mut fmt::Formatter<'_>, what: &str, names: &[String]| match names {
+            [] => Ok(()),
+            [first, ..] => write!(f, "; {} {what} (first: {first})", names.len()),
+        };
+        counted(f, "missing", &self.missing)?;
+        counted(f, "unexpected", &self.unexpected)?;
+        if let Some((name, found, expected)) = self.misshaped.first() {
+            write!(
+                f,
+                "; {} mis-shaped (first: {name} is {found:?}, expected {expected:?})",
+                self.misshaped.len()
+            )?;
+        }
+        if !self.fits.is_empty() {
+            write!(f, "; these tensors would fit {}", self.fits.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Shorthand of this room.
+pub type Result<T, E = NetworkError> = std::result::Result<T, E>;

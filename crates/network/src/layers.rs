@@ -1,0 +1,51 @@
+//! Names of layers: torchvision's dotted ones, and the underscore forms of the authors' code.
+
+use std::collections::HashMap;
+
+use crate::error::{NetworkError, Result};
+use crate::nearest::nearest;
+
+/// Which value of the graph each module's output is.
+///
+/// A layer's name means that module's own output, before any in-place ReLU that follows it; a module
+/// that is called several times means its last call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layers {
+    /// (module, value), in order of the last call.
+    entries: Vec<(String, String)>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Layers {
+    pub fn set(&mut self, module: &str, value: &str) {
+        if let Some(&index) = self.by_name.get(module) {
+            value.clone_into(&mut self.entries[index].1);
+            return;
+        }
+        self.by_name.insert(module.to_owned(), self.entries.len());
+        self.entries.push((module.to_owned(), value.to_owned()));
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(module, value)| (module.as_str(), value.as_str()))
+    }
+
+    /// The dotted name and the value that `name` means: `layer4.2.conv1`, `layer4_2_conv1`.
+    ///
+    /// # Errors
+    /// No layer has that name; the nearest names are listed.
+    pub fn find(&self, model: &str, name: &str) -> Result<(&str, &str)> {
+        let plain = |text: &str| text.replace('.', "_");
+        let wanted = plain(name);
+        self.by_name
+            .get(name)
+            .map(|&index| &self.entries[index])
+            .or_else(|| self.entries.iter().find(|(module, _)| plain(module) == wanted))
+            .map(|(module, value)| (module.as_str(), value.as_str()))
+            .ok_or_else(|| NetworkError::UnknownLayer {
+                model: model.to_owned(),
+                name: name.to_owned(),
+                nearest: nearest(name, self.entries.iter().map(|(module, _)| module.as_str()), 6),
+            })
+    }
+}

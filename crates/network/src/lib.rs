@@ -1,0 +1,46 @@
+//! The room that knows networks: it opens a trained image classifier, runs it on a picture, and takes
+//! gradients of its logits at a layer, for any number of questions at once.
+//!
+//! Every classifier is one thing inside, an ONNX graph whose values carry torchvision's dotted names.
+//! [`Architecture`] builds that graph for a bare state dict ([`Weights`]); [`Classifier`] holds it
+//! together with its weights; [`Session`] watches one layer:
+//!
+//! 1. [`Session::observe`] runs the graph on a preprocessed picture and gives an [`Observation`]:
+//!    logits and the layer's activations;
+//! 2. [`Session::alpha`] gives the spatially averaged gradient of any combinations of the logits at
+//!    that layer, by a closed form where the head allows one, else by the adjoint of the nodes above
+//!    the layer, emitted as a second ONNX graph. Nothing below the layer is differentiated.
+//!
+//! [`Preprocessing`] turns a photograph into the input, [`ClassNames`] names the logits, and
+//! [`embedded`] is a network that needs no files.
+
+mod adjoint;
+mod bilinear;
+mod classes;
+mod classifier;
+pub mod embedded;
+mod error;
+#[cfg(test)]
+mod finite_differences;
+mod graph;
+mod head;
+mod layers;
+mod nearest;
+mod preprocess;
+mod runtime;
+mod session;
+mod weights;
+mod zoo;
+
+pub use bilinear::resize_bilinear;
+pub use classes::{ClassError, ClassNames};
+pub use classifier::{Classifier, Layer};
+pub use error::{Mismatch, NetworkError, Result};
+pub use nearest::nearest;
+pub use preprocess::{
+    IMAGENET_MEAN, IMAGENET_STD, MAX_SIDE, Method, Prepared, PreprocessError, Preprocessing, Region,
+};
+pub use runtime::Threads;
+pub use session::{Observation, Session, SessionOptions};
+pub use weights::Weights;
+pub use zoo::Architecture;

@@ -1,0 +1,320 @@
+//! Running a classifier with one layer watched: logits, activations, and gradients between the two.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, s};
+
+use crate::adjoint::{ALPHA, Adjoint, adjoint};
+use crate::classifier::Classifier;
+use crate::error::{NetworkError, Result};
+use crate::head::Head;
+use crate::runtime::{Engine, Threads};
+
+/// Upstream rows are answered in batches whose largest gradient stays under this many floats.
+const BATCH_ELEMENTS: usize = 1 << 24;
+
+/// Settings of a [`Session`].
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// Dotted or underscore name of the target layer; `None` takes the classifier's default.
+    pub layer: Option<String>,
+    /// Worker threads; `None` takes one per physical core.
+    pub threads: Option<Threads>,
+    /// Compute gradients by the adjoint graph even where a closed form exists (for checks).
+    pub without_closed_form: bool,
+    /// Let the engine fuse operators: pays off from a few pictures on.
+    pub optimise: bool,
+}
+
+/// A classifier with a target layer.
+pub struct Session<'c> {
+    classifier: &'c Classifier,
+    layer: String,
+    threads: Option<Threads>,
+    engine: Engine,
+    /// Names of the engine's outputs; the first is the logits, the second the target layer.
+    outputs: Vec<String>,
+    route: Route,
+}
+
+enum Route {
+    Closed(Head, Arc<Array2<f32>>),
+    /// The adjoint graph depends on the input's size; it is built when the first picture shows it.
+    Adjoint(Mutex<Option<Arc<Ready>>>),
+}
+
+struct Ready {
+    input: [usize; 2],
+    adjoint: Adjoint,
+    engine: Engine,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+/// What a classifier made of one picture.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Logits z, N.
+    pub logits: Array1<f32>,
+    /// Activations A of the target layer, K x u x v.
+    pub activations: Array3<f32>,
+    /// Further forward values that the gradient needs.
+    saved: HashMap<String, ArrayD<f32>>,
+    /// The adjoint graph for this picture's size, where there is no closed form.
+    adjoint: Option<Arc<Ready>>,
+}
+
+impl<'c> Session<'c> {
+    /// Loads the classifier with a target layer.
+    ///
+    /// # Errors
+    /// The layer does not exist, or the runtime refuses the graph.
+    pub fn new(classifier: &'c Classifier, options: &SessionOptions) -> Result<Self> {
+        let graph = &classifier.graph;
+        let wanted = options.layer.as_deref().unwrap_or(classifier.default_layer());
+        let (layer, target) = classifier.layers.find(&classifier.name, wanted)?;
+
+        if target == classifier.logits {
+            let shape = vec![1, classifier.classes()];
+            return Err(NetworkError::NotSpatial { layer: layer.to_owned(), shape });
+        }
+        let closed = match (Head::find(graph, target, &classifier.logits), &classifier.last) {
+            (Some((form, weight)), Some((name, matrix)))
+                if weight == *name && !options.without_closed_form =>
+            {
+                Some((Head { form }, Arc::clone(matrix)))
+            }
+            _ => None,
+        };
+        let mut outputs = vec![classifier.logits.clone(), target.to_owned()];
+        let route = match closed {
+            Some((head, matrix)) => {
+                outputs.extend(head.scores().cloned());
+                Route::Closed(head, matrix)
+            }
+            None => {
+                let path = graph.between(target, &classifier.logits);
+                if path.is_empty() {
+                    return Err(NetworkError::NoPath { layer: layer.to_owned() });
+                }
+                let computed: HashSet<&str> = graph.computed().collect();
+                for &index in &path {
+                    let node = &graph.nodes[index];
+                    outputs.extend(node.outputs.iter().cloned());
+                    // a concatenation on the way may read values from beside the path
+                    let read = node.inputs.iter().filter(|v| computed.contains(v.as_str()));
+                    outputs.extend(read.cloned());
+                }
+                Route::Adjoint(Mutex::new(None))
+            }
+        };
+        let mut seen = HashSet::new();
+        outputs.retain(|name| seen.insert(name.clone()));
+        let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let engine = classifier
+            .runtime
+            .load(graph, &names, options.optimise)
+            .map_err(|reason| NetworkError::Load { model: classifier.name.clone(), reason })?;
+        Ok(Self {
+            classifier,
+            layer: layer.to_owned(),
+            threads: options.threads.clone(),
+            engine,
+            outputs,
+            route,
+        })
+    }
+
+    /// The classifier.
+    pub fn classifier(&self) -> &'c Classifier {
+        self.classifier
+    }
+
+    /// Dotted name of the target layer.
+    pub fn layer(&self) -> &str {
+        &self.layer
+    }
+
+    /// True if gradients come from a closed form rather than from the adjoint graph.
+    pub fn has_closed_form(&self) -> bool {
+        matches!(self.route, Route::Closed(..))
+    }
+
+    /// Runs the classifier on one picture, C x H x W, preprocessed.
+    ///
+    /// # Errors
+    /// The picture has the wrong number of channels or is too small, the layer's output is no stack
+    /// of maps, or the logits are not finite.
+    pub fn observe(&self, picture: ArrayView3<'_, f32>) -> Result<Observation> {
+        let (channels, height, width) = picture.dim();
+        if channels != self.classifier.channels() {
+            return Err(NetworkError::Shape {
+                what: "the input",
+                found: picture.shape().to_vec(),
+                expected: format!("{} x height x width", self.classifier.channels()),
+            });
+        }
+        let values = self
+            .engine
+            .run(&[picture.insert_axis(Axis(0)).into_dyn()], self.threads.as_ref())
+            .map_err(|reason| self.classifier.run_error(height, width, reason))?;
+        let mut values: HashMap<String, ArrayD<f32>> =
+            self.outputs.iter().cloned().zip(values).collect();
+
+        let logits = self.take_logits(&values)?;
+        let target = &self.outputs[1];
+        let activations = values.get(target).cloned().unwrap_or_default();
+        let shape = activations.shape().to_vec();
+        let not_spatial =
+            || NetworkError::NotSpatial { layer: self.layer.clone(), shape: shape.clone() };
+        if shape.len() != 4 {
+            return Err(not_spatial());
+        }
+        let activations = activations
+            .index_axis_move(Axis(0), 0)
+            .into_dimensionality::<Ix3>()
+            .map_err(|_| not_spatial())?;
+
+        let adjoint = match &self.route {
+            Route::Closed(..) => None,
+            Route::Adjoint(slot) => Some(self.prepare(slot, [height, width], &values)?),
+        };
+        values.retain(|name, _| match (&adjoint, &self.route) {
+            (Some(ready), _) => ready.adjoint.saved.contains(name),
+            (None, Route::Closed(head, _)) => head.scores() == Some(name),
+            (None, Route::Adjoint(_)) => false,
+        });
+        Ok(Observation { logits, activations, saved: values, adjoint })
+    }
+
+    fn take_logits(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Array1<f32>> {
+        let logits: Array1<f32> =
+            values.get(&self.outputs[0]).map(|z| z.iter().copied().collect()).unwrap_or_default();
+        if logits.len() != self.classifier.classes() {
+            return Err(NetworkError::Shape {
+                what: "the logits",
+                found: vec![logits.len()],
+                expected: format!("{} classes", self.classifier.classes()),
+            });
+        }
+        let count = logits.iter().filter(|z| !z.is_finite()).count();
+        if count > 0 {
+            return Err(NetworkError::NotFinite { model: self.classifier.name.clone(), count });
+        }
+        Ok(logits)
+    }
+
+    /// The adjoint graph for this input size, built from the shapes that the forward pass showed.
+    fn prepare(
+        &self,
+        slot: &Mutex<Option<Arc<Ready>>>,
+        input: [usize; 2],
+        values: &HashMap<String, ArrayD<f32>>,
+    ) -> Result<Arc<Ready>> {
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = slot.as_ref().filter(|ready| ready.input == input) {
+            return Ok(Arc::clone(ready));
+        }
+        let shapes = values.iter().map(|(n, v)| (n.clone(), v.shape().to_vec())).collect();
+        let Classifier { graph, logits, runtime, .. } = self.classifier;
+        let adjoint = adjoint(graph, &self.outputs[1], logits, &shapes)?;
+        tracing::debug!(layer = %self.layer, nodes = adjoint.graph.nodes.len(), "adjoint built");
+        let engine = runtime.load(&adjoint.graph, &[ALPHA], false).map_err(|reason| {
+            NetworkError::Load { model: format!("the adjoint of {}", self.classifier.name), reason }
+        })?;
+        let ready = Arc::new(Ready { input, adjoint, engine });
+        *slot = Some(Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    /// Spatially averaged gradients at the target layer:
+    /// `alpha[b, k] = mean over (u, v) of sum_n upstream[b, n] dz_n / dA[k, u, v]`.
+    ///
+    /// `upstream` is B x N: a one-hot row gives a class's Grad-CAM weights, any other row a
+    /// combination of classes. The result is B x K.
+    ///
+    /// # Errors
+    /// `upstream` is not B x N, or an operator above the layer has no known gradient.
+    pub fn alpha(
+        &self,
+        observation: &Observation,
+        upstream: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
+        let classes = self.classifier.classes();
+        if upstream.ncols() != classes {
+            return Err(NetworkError::Shape {
+                what: "the upstream gradient",
+                found: upstream.shape().to_vec(),
+                expected: format!("questions x {classes}"),
+            });
+        }
+        let (channels, height, width) = observation.activations.dim();
+        let foreign = || NetworkError::Shape {
+            what: "the observation",
+            found: observation.activations.shape().to_vec(),
+            expected: format!("one that this session made, of layer {}", self.layer),
+        };
+        match &self.route {
+            Route::Closed(head, weight) => {
+                let scores = head.scores().and_then(|name| observation.saved.get(name));
+                head.alpha(upstream, weight.view(), channels, height * width, scores)
+                    .ok_or_else(foreign)
+            }
+            Route::Adjoint(_) => {
+                let ready = observation.adjoint.as_ref().ok_or_else(foreign)?;
+                self.run_adjoint(ready, observation, upstream, channels)
+            }
+        }
+    }
+
+    fn run_adjoint(
+        &self,
+        ready: &Ready,
+        observation: &Observation,
+        upstream: ArrayView2<'_, f32>,
+        channels: usize,
+    ) -> Result<Array2<f32>> {
+        let [height, width] = ready.input;
+        let run_error = |reason| self.classifier.run_error(height, width, reason);
+        let rows = (BATCH_ELEMENTS / ready.adjoint.elements_per_row.max(1)).max(1);
+        let mut alpha = Array2::zeros((upstream.nrows(), channels));
+        for start in (0..upstream.nrows()).step_by(rows) {
+            let end = (start + rows).min(upstream.nrows());
+            let mut inputs = Vec::with_capacity(ready.adjoint.saved.len() + 1);
+            for name in &ready.adjoint.saved {
+                let value = observation.saved.get(name).ok_or_else(|| {
+                    run_error(format!(
+                        "the observation lacks {name}; it belongs to another session"
+                    ))
+                })?;
+                inputs.push(value.view());
+            }
+            inputs.push(upstream.slice(s![start..end, ..]).into_dyn());
+            let mut outputs =
+                ready.engine.run(&inputs, self.threads.as_ref()).map_err(run_error)?;
+            let part = outputs
+                .pop()
+                .and_then(|part| part.into_dimensionality::<Ix2>().ok())
+                .filter(|part| part.dim() == (end - start, channels))
+                .ok_or_else(|| run_error("the adjoint gave an unexpected shape".to_owned()))?;
+            alpha.slice_mut(s![start..end, ..]).assign(&part);
+        }
+        Ok(alpha)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Servers share one session among threads.
+    #[test]
+    fn sessions_may_be_shared_among_threads() {
+        fn shareable<T: Send + Sync>() {}
+        shareable::<super::Session<'static>>();
+        shareable::<super::Observation>();
+    }
+}

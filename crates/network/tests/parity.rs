@@ -1,0 +1,236 @@
+//! Logits, activations and maps against PyTorch and torchvision (fixtures/parity.py).
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use introspective_network::{
+    Architecture, Classifier, NetworkError, Observation, Session, SessionOptions, Weights,
+};
+use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
+use ndarray_npy::NpzReader;
+
+fn fixture(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+}
+
+fn classifier(name: &str, classes: usize, channels: usize) -> Classifier {
+    let architecture = Architecture::from_str(name).unwrap();
+    let bytes = common::weights(&architecture.tensors(classes, channels));
+    let weights = Weights::from_bytes(bytes, "generated").unwrap();
+    Classifier::from_zoo(architecture, weights).unwrap()
+}
+
+/// Upstream rows of the four maps in the fixture, by the authors' formulas.
+fn upstream(logits: &Array1<f32>, classes: &Array1<i64>) -> Array2<f32> {
+    let [p, q, other] = [0, 1, 2].map(|i| usize::try_from(classes[i]).unwrap());
+    let mut rows = Array2::zeros((4, logits.len()));
+    rows[[0, p]] = 1.0;
+    rows[[1, p]] = -1.0;
+    let highest = logits.fold(f32::MIN, |m, &z| m.max(z));
+    let powers = logits.mapv(|z| (z - highest).exp());
+    rows.row_mut(2).assign(&(&powers / powers.sum()));
+    rows[[2, q]] -= 1.0;
+    rows[[3, other]] = 1.0;
+    rows[[3, p]] = -1.0;
+    rows
+}
+
+fn cams(observation: &Observation, alpha: &Array2<f32>) -> Vec<Array2<f32>> {
+    let (k, u, v) = observation.activations.dim();
+    let flat = observation.activations.to_shape((k, u * v)).unwrap();
+    alpha
+        .dot(&flat)
+        .outer_iter()
+        .map(|row| row.to_owned().into_shape_with_order((u, v)).unwrap())
+        .collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: ArrayD<f32>, expected: &ArrayD<f32>, tolerance: f32) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    let low = expected.fold(f32::MAX, |m, &v| m.min(v));
+    let high = expected.fold(f32::MIN, |m, &v| m.max(v));
+    let worst = (&found - expected).fold(0.0f32, |m, &d| m.max(d.abs())) / (high - low);
+    assert!(worst <= tolerance, "{what}: off by {worst:e} of the range, allowed {tolerance:e}");
+    println!("{what}: within {worst:.1e} of the range");
+}
+
+fn case(file: &str, name: &str, classes: usize, size: [usize; 3], layers: &[(&str, bool)]) {
+    let mut npz =
+        NpzReader::new(File::open(fixture(&format!("parity_{file}.npz"))).unwrap()).unwrap();
+    let expected_logits: ArrayD<f32> = npz.by_name("logits").unwrap();
+    let which: Array1<i64> = npz.by_name("classes").unwrap();
+    let [channels, height, width] = size;
+    let classifier = classifier(name, classes, channels);
+    let picture = common::picture(channels, height, width);
+
+    for &(layer, closed) in layers {
+        let mut forms = vec![(false, false), (false, true)];
+        if closed {
+            forms.push((true, false));
+        }
+        for (closed_form, optimise) in forms {
+            let options = SessionOptions {
+                layer: Some(layer.to_owned()),
+                without_closed_form: !closed_form,
+                optimise,
+                ..SessionOptions::default()
+            };
+            let session = Session::new(&classifier, &options).unwrap();
+            assert_eq!(session.has_closed_form(), closed_form, "{layer}");
+            let observation = session.observe(picture.view()).unwrap();
+            let logits = observation.logits.clone().into_dyn();
+            assert_close(&format!("{file} logits"), logits, &expected_logits, 1e-4);
+            let rows = upstream(&observation.logits, &which);
+            let alpha = session.alpha(&observation, rows.view()).unwrap();
+            for (map, question) in cams(&observation, &alpha).into_iter().zip([
+                "why",
+                "what_if_not",
+                "rather_than",
+                "pairwise",
+            ]) {
+                let expected: ArrayD<f32> = npz.by_name(&format!("{layer}/{question}")).unwrap();
+                let what =
+                    format!("{file} {layer} {question} closed={closed_form} fused={optimise}");
+                assert_close(&what, map.into_dyn(), &expected, 1e-3);
+            }
+        }
+    }
+}
+
+#[test]
+fn resnet18() {
+    case("resnet18", "resnet18", 1000, [3, 224, 224], &[("layer4", true), ("layer3", false)]);
+}
+
+#[test]
+fn resnet50() {
+    case("resnet50", "resnet50", 100, [3, 224, 224], &[("layer4", true), ("layer3", false)]);
+}
+
+#[test]
+fn squeezenet1_0() {
+    let layers = [("features.12", true), ("features.10", false)];
+    case("squeezenet1_0", "squeezenet1_0", 100, [3, 224, 224], &layers);
+}
+
+#[test]
+fn squeezenet1_1() {
+    let layers =
+        [("features.12", true), ("features.12.expand3x3_activation", true), ("features.7", false)];
+    case("squeezenet1_1", "squeezenet1_1", 1000, [3, 224, 224], &layers);
+}
+
+#[test]
+fn grey_pictures_of_odd_size_through_every_operator_of_a_resnet() {
+    let layers =
+        [("bn1", false), ("conv1", false), ("layer1.0.conv1", false), ("layer4.1.relu", true)];
+    case("resnet18_odd", "resnet18", 7, [1, 65, 47], &layers);
+}
+
+#[test]
+fn odd_sizes_through_poolings_that_round_up() {
+    let layers = [("features.0", false), ("features.3.squeeze", false)];
+    case("squeezenet1_1_odd", "squeezenet1_1", 5, [3, 71, 90], &layers);
+}
+
+#[test]
+fn grouped_convolutions() {
+    let layers = [("layer3.2", false), ("layer4.0.conv2", false), ("layer4.1.bn3", false)];
+    case("resnext50_32x4d", "resnext50_32x4d", 9, [3, 64, 96], &layers);
+}
+
+#[test]
+fn wide_bottlenecks() {
+    let layers = [("layer4", true), ("layer4.2.bn1", false)];
+    case("wide_resnet50_2", "wide_resnet50_2", 8, [3, 64, 64], &layers);
+}
+
+/// Every module of torchvision's has a layer of its name, with the value that a hook on it sees.
+fn modules(name: &str, size: [usize; 2]) {
+    let text = std::fs::read_to_string(fixture(&format!("modules_{name}.txt"))).unwrap();
+    let classifier = classifier(name, 6, 3);
+    let picture = common::picture(3, size[0], size[1]);
+    let layers = classifier.layers(size[0], size[1]).unwrap();
+    for line in text.lines() {
+        let [module, shape, mean, magnitude] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let shape: Vec<usize> = shape.split('x').map(|d| d.parse().unwrap()).collect();
+        assert_eq!(classifier.find_layer(&module.replace('.', "_")).unwrap(), module);
+        let layer = layers
+            .iter()
+            .find(|layer| layer.name == module)
+            .unwrap_or_else(|| panic!("no layer {module}"));
+        assert_eq!(layer.shape, shape, "{module}");
+        let options =
+            SessionOptions { layer: Some(module.to_owned()), ..SessionOptions::default() };
+        let observed =
+            Session::new(&classifier, &options).and_then(|session| session.observe(picture.view()));
+        let observation = match observed {
+            Ok(observation) => observation,
+            Err(NetworkError::NotSpatial { .. }) if shape.len() == 2 => continue,
+            Err(error) => panic!("{module}: {error}"),
+        };
+        let values = observation.activations.mapv(f64::from);
+        let scale: f64 = magnitude.parse().unwrap();
+        let found = [values.mean().unwrap(), values.mapv(f64::abs).mean().unwrap()];
+        for (found, expected) in found.into_iter().zip([mean, magnitude]) {
+            let expected: f64 = expected.parse().unwrap();
+            assert!((found - expected).abs() <= 1e-5 * scale, "{module}: {found} for {expected}");
+        }
+    }
+}
+
+/// Names and shapes of all tensors are torchvision's, for all architectures.
+#[test]
+fn tensors_of_every_architecture() {
+    let text = std::fs::read_to_string(fixture("tensors.txt")).unwrap();
+    assert_eq!(text.lines().count(), Architecture::ALL.len());
+    for line in text.lines() {
+        let (name, expected) = line.split_once(' ').unwrap();
+        let tensors = Architecture::from_str(name).unwrap().tensors(1000, 3);
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for (name, shape) in &tensors {
+            let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+            for byte in format!("{name} {}\n", shape.join("x")).bytes() {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        assert_eq!(format!("{} {hash:016x}", tensors.len()), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_module_of_resnet50_by_name() {
+    modules("resnet50", [64, 80]);
+}
+
+#[test]
+fn every_module_of_squeezenet1_1_by_name() {
+    modules("squeezenet1_1", [64, 80]);
+}
+
+/// The activations do not depend on which layer is watched, or on fused operators.
+#[test]
+fn a_batch_of_questions_equals_the_questions_one_by_one() {
+    let classifier = classifier("resnet18", 300, 3);
+    let options = SessionOptions { layer: Some("layer1".to_owned()), ..SessionOptions::default() };
+    let session = Session::new(&classifier, &options).unwrap();
+    let observation = session.observe(common::picture(3, 64, 64).view()).unwrap();
+    // more rows than one batch of the adjoint takes at this layer
+    let rows = Array2::from_shape_fn((300, 300), |(i, j)| f32::from(u8::from(i == j)));
+    let all = session.alpha(&observation, rows.view()).unwrap();
+    for index in [0, 1, 150, 299] {
+        let row = rows.select(Axis(0), &[index]);
+        let one = session.alpha(&observation, row.view()).unwrap();
+        let found = one.index_axis(Axis(0), 0).to_owned().into_dyn();
+        let expected: ArrayD<f32> =
+            all.index_axis(Axis(0), index).to_owned().into_shape_with_order(IxDyn(&[64])).unwrap();
+        assert_close("one row", found, &expected, 1e-5);
+    }
+}

@@ -1,0 +1,358 @@
+//! An explanation as files: pictures, panel, raw maps, manifest.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use introspective_explain::{Answer, Evidence, Explanation, Question, resize_bilinear};
+use introspective_network::{ClassNames, Prepared, Preprocessing, Session};
+use ndarray::{Array2, Array3, ArrayView3};
+use rayon::prelude::*;
+
+use crate::archive::write_npz;
+use crate::colormap::Colormap;
+use crate::error::{DrawError, WriteError};
+use crate::manifest::{Answered, Class, Manifest, SCHEMA_VERSION, Scored, Seen, Stored, TOOL};
+use crate::overlay::{Style, overlay};
+use crate::panel::{Legend, Tile, panel};
+use crate::picture::{crop_and_fit, write_png};
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawing {
+    /// How the map meets the photograph.
+    pub style: Style,
+    /// Its colours.
+    pub colormap: Colormap,
+    /// Longest side of a picture in pixels; smaller photographs are drawn at their own size.
+    pub picture_size: usize,
+}
+
+impl Default for Drawing {
+    /// The authors' style, at most 768 pixels.
+    fn default() -> Self {
+        let style = Style::Authors;
+        Self { style, colormap: style.default_colormap(), picture_size: 768 }
+    }
+}
+
+/// A photograph and what the network saw of it.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// Its path, as given.
+    pub image: String,
+    /// How it was stored.
+    pub stored: Stored,
+    /// Height x width x RGB, upright.
+    pub pixels: ArrayView3<'a, u8>,
+    /// What was done to it.
+    pub preprocessing: &'a Preprocessing,
+    /// The network's input made from it.
+    pub prepared: &'a Prepared,
+}
+
+/// Everything that goes into an explanation's folder.
+#[derive(Clone, Copy)]
+pub struct ExplanationReport<'a> {
+    /// The photograph.
+    pub subject: &'a Subject<'a>,
+    /// The network and the layer.
+    pub session: &'a Session<'a>,
+    /// The answers.
+    pub explanation: &'a Explanation,
+    /// Channels, height and width of the layer's output.
+    pub layer_shape: [usize; 3],
+    /// Names of the classes.
+    pub classes: &'a ClassNames,
+    /// How to draw.
+    pub drawing: Drawing,
+    /// The command line, for the manifest.
+    pub command: &'a str,
+}
+
+/// One answer, drawn.
+struct Drawn {
+    entry: Answered,
+    /// At the input's resolution, in [0, 1].
+    display: Array2<f32>,
+    picture: Array3<u8>,
+}
+
+impl ExplanationReport<'_> {
+    /// Writes `why.png`, `what-if-not.png`, a `rather-than-<class>.png` a contrast, `panel.png`,
+    /// `maps.npz` and `manifest.json` into an existing folder, and returns the manifest.
+    ///
+    /// # Errors
+    /// A file cannot be written, or the colours do not suit the style.
+    pub fn write(&self, folder: &Path) -> Result<Manifest, WriteError> {
+        let draw_error = |source| WriteError::Picture { path: folder.to_owned(), source };
+        let photo = self.photo();
+        let names = self.file_names();
+        let drawn = self
+            .explanation
+            .answers
+            .par_iter()
+            .zip(&names)
+            .map(|(answer, name)| self.draw(answer, name, photo.view()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(draw_error)?;
+
+        let answers = || {
+            drawn
+                .par_iter()
+                .try_for_each(|d| write_png(folder.join(&d.entry.picture), d.picture.view()))
+        };
+        let together = || {
+            let picture = self.panel(photo.view(), &drawn).map_err(draw_error)?;
+            write_png(folder.join("panel.png"), picture.view())
+        };
+        let (answers, (together, maps)) =
+            rayon::join(answers, || rayon::join(together, || self.write_maps(folder, &drawn)));
+        answers.and(together).and(maps)?;
+
+        let manifest = self.manifest(drawn);
+        manifest.write(folder)?;
+        Ok(manifest)
+    }
+
+    /// The part of the photograph that the network saw.
+    fn photo(&self) -> Array3<u8> {
+        let seen = self.subject.prepared.seen;
+        let longest = self.drawing.picture_size;
+        crop_and_fit(self.subject.pixels, seen.x, seen.y, seen.width, seen.height, longest)
+    }
+
+    fn draw(
+        &self,
+        answer: &Answer,
+        name: &str,
+        photo: ArrayView3<'_, u8>,
+    ) -> Result<Drawn, DrawError> {
+        let (height, width, _) = photo.dim();
+        let side = self.subject.preprocessing.input_size();
+        let display = answer.display(side, side);
+        let Drawing { style, colormap, .. } = self.drawing;
+        let map = match style {
+            Style::Signed => resize_bilinear(answer.raw.view(), height, width),
+            Style::Authors | Style::Blend => answer.display(height, width).map,
+        };
+        let picture = overlay(photo, map.view(), style, colormap)?;
+
+        let evidence = answer.evidence();
+        let (min, max) = answer.range();
+        let asked = answer.asked;
+        let class = |index| Class { index, name: self.classes.name(index).to_owned() };
+        let empty = display.empty;
+        let entry = Answered {
+            question: asked.question.name(),
+            text: self.title(answer),
+            note: note(empty, evidence),
+            class: class(asked.class),
+            contrast: asked.contrast.map(class),
+            form: asked.form.name(),
+            map: map_name(answer),
+            picture: name.to_owned(),
+            min,
+            max,
+            empty,
+            nearly_empty: !empty && evidence.is_nearly_empty(),
+            positive_share: evidence.share,
+            positive_area: evidence.area,
+        };
+        Ok(Drawn { entry, display: display.map, picture })
+    }
+
+    /// The question in words.
+    fn title(&self, answer: &Answer) -> String {
+        let class = self.classes.short(answer.asked.class);
+        match (answer.asked.question, answer.asked.contrast) {
+            (Question::RatherThan, Some(other)) => {
+                format!("Why {class}, rather than {}?", self.classes.short(other))
+            }
+            (Question::WhatIfNot, _) => format!("What if not {class}?"),
+            (Question::Why | Question::RatherThan, _) => format!("Why {class}?"),
+        }
+    }
+
+    fn panel(&self, photo: ArrayView3<'_, u8>, drawn: &[Drawn]) -> Result<Array3<u8>, DrawError> {
+        let top = self.top(3);
+        let says = format!(
+            "{}: {}",
+            self.classes.short(self.explanation.predicted),
+            percent(self.explanation.probabilities[self.explanation.predicted])
+        );
+        let then: Vec<String> = top
+            .iter()
+            .filter(|scored| scored.index != self.explanation.predicted)
+            .map(|s| format!("{} {}", self.classes.short(s.index), percent(s.probability)))
+            .collect();
+        let then =
+            if then.is_empty() { String::new() } else { format!("then {}", then.join(", ")) };
+        let mut tiles = vec![Tile { picture: photo, title: &says, detail: &then }];
+        tiles.extend(drawn.iter().map(|d| Tile {
+            picture: d.picture.view(),
+            title: &d.entry.text,
+            detail: &d.entry.note,
+        }));
+        let (low, high) = match self.drawing.style {
+            Style::Signed => ("against", "for"),
+            Style::Authors | Style::Blend => ("none", "most"),
+        };
+        panel(&tiles, Some(Legend { colormap: self.drawing.colormap, low, high }))
+    }
+
+    fn write_maps(&self, folder: &Path, drawn: &[Drawn]) -> Result<(), WriteError> {
+        let shown: Vec<String> = drawn.iter().map(|d| format!("{}_display", d.entry.map)).collect();
+        let mut arrays = Vec::with_capacity(2 * drawn.len());
+        for ((answer, d), shown) in self.explanation.answers.iter().zip(drawn).zip(&shown) {
+            arrays.push((d.entry.map.as_str(), answer.raw.view().into_dyn()));
+            arrays.push((shown.as_str(), d.display.view().into_dyn()));
+        }
+        write_npz(folder.join("maps.npz"), &arrays)
+    }
+
+    /// File names of the answers' pictures; two contrasts never share one.
+    fn file_names(&self) -> Vec<String> {
+        let mut taken = HashSet::new();
+        self.explanation
+            .answers
+            .iter()
+            .map(|answer| {
+                let name = match answer.asked.contrast {
+                    None => answer.asked.question.name().to_owned(),
+                    Some(other) => {
+                        let slug = slug(&self.classes.short(other));
+                        let plain = format!("rather-than-{slug}");
+                        if slug.is_empty() || taken.contains(&plain) {
+                            format!("{}-{other}", plain.trim_end_matches('-'))
+                        } else {
+                            plain
+                        }
+                    }
+                };
+                taken.insert(name.clone());
+                name + ".png"
+            })
+            .collect()
+    }
+
+    fn top(&self, count: usize) -> Vec<Scored> {
+        let logits = &self.explanation.logits;
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+        order.into_iter().take(count).map(|index| self.scored(index)).collect()
+    }
+
+    fn scored(&self, index: usize) -> Scored {
+        Scored {
+            index,
+            name: self.classes.name(index).to_owned(),
+            logit: self.explanation.logits[index],
+            probability: self.explanation.probabilities[index],
+        }
+    }
+
+    fn manifest(&self, drawn: Vec<Drawn>) -> Manifest {
+        let Self { subject, session, explanation, drawing, .. } = self;
+        let classifier = session.classifier();
+        let seen = subject.prepared.seen;
+        let mut files: Vec<String> = drawn.iter().map(|d| d.entry.picture.clone()).collect();
+        files.extend(["panel.png", "maps.npz", "manifest.json"].map(str::to_owned));
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            tool: TOOL,
+            version: env!("CARGO_PKG_VERSION"),
+            command: self.command.to_owned(),
+            image: subject.image.clone(),
+            stored: subject.stored.clone(),
+            model: classifier.name().to_owned(),
+            weights: classifier.origin().to_owned(),
+            weights_sha256: classifier.sha256().to_owned(),
+            layer: session.layer().to_owned(),
+            layer_shape: self.layer_shape,
+            gradient: if session.has_closed_form() { "closed-form" } else { "adjoint" },
+            preprocessing: serde_json::to_value(subject.preprocessing).unwrap_or_default(),
+            seen: Seen { x: seen.x, y: seen.y, width: seen.width, height: seen.height },
+            prediction: self.scored(explanation.predicted),
+            top5: self.top(5),
+            questions: drawn.into_iter().map(|d| d.entry).collect(),
+            style: drawing.style.name(),
+            colormap: drawing.colormap.name(),
+            files,
+            logits: explanation.logits.to_vec(),
+        }
+    }
+}
+
+/// `why`, `what_if_not`, `rather_than_<index>`.
+fn map_name(answer: &Answer) -> String {
+    let question = answer.asked.question.name().replace('-', "_");
+    match answer.asked.contrast {
+        Some(other) => format!("{question}_{other}"),
+        None => question,
+    }
+}
+
+/// What the picture cannot say for itself: min-max scaling makes every map equally bright.
+fn note(empty: bool, evidence: Evidence) -> String {
+    if empty {
+        return "empty: nothing at this layer answers the question".to_owned();
+    }
+    let share = format!("{} of the map's mass", percent(evidence.share));
+    if evidence.is_nearly_empty() {
+        return format!("nearly empty: {share}");
+    }
+    format!("{} of the picture, {share}", percent(evidence.area))
+}
+
+/// Two digits: `3.1 %`, `83 %`; never a rounded 0 or 100 for what is not.
+fn percent(fraction: f64) -> String {
+    let value = 100.0 * fraction;
+    if value > 0.0 && value < 0.05 {
+        "< 0.1\u{a0}%".to_owned()
+    } else if value < 9.95 {
+        format!("{value:.1}\u{a0}%")
+    } else if (99.5..100.0).contains(&value) {
+        "> 99\u{a0}%".to_owned()
+    } else {
+        format!("{value:.0}\u{a0}%")
+    }
+}
+
+/// Lower-case words joined by hyphens, at most 60 characters: fit for a file name anywhere.
+fn slug(name: &str) -> String {
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-").chars().take(60).collect::<String>().trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_keep_two_digits_and_do_not_round_to_nothing() {
+        let cases = [
+            (0.0, "0.0\u{a0}%"),
+            (0.0001, "< 0.1\u{a0}%"),
+            (0.031, "3.1\u{a0}%"),
+            (0.0996, "10\u{a0}%"),
+            (0.834, "83\u{a0}%"),
+            (0.9999, "> 99\u{a0}%"),
+            (1.0, "100\u{a0}%"),
+        ];
+        for (fraction, text) in cases {
+            assert_eq!(percent(fraction), text, "{fraction}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_plain_file_names() {
+        assert_eq!(slug("crane (134)"), "crane-134");
+        assert_eq!(slug("Ä/B\\..C d"), "ä-b-c-d");
+        assert_eq!(slug("../"), "");
+        assert_eq!(slug(&"long name ".repeat(20)).len(), 59);
+    }
+}
