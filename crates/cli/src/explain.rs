@@ -1,5 +1,6 @@
 //! `introspect explain`.
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,9 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::Picture;
 use introspective_explain::{Questions, explain};
-use introspective_network::{
-    ClassNames, Preprocessing, Session, SessionOptions, Threads, embedded,
-};
+use introspective_network::{ClassNames, Preprocessing, Session, SessionOptions, Threads};
 use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
 use introspective_report::{
     Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
@@ -17,6 +16,7 @@ use introspective_report::{
 use serde_json::json;
 
 use crate::args::ExplainArgs;
+use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
 use crate::{advice, network, output};
 
@@ -34,9 +34,11 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(count).build_global()?;
     }
     let images = Images::find(&args.images)?;
+    let pictures = images.read_ahead();
     let drawing = drawing(args)?;
 
-    let classifier = network::open(&args.network)?;
+    // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
+    let classifier = ManuallyDrop::new(network::open(&args.network)?);
     let classes =
         network::class_names(args.classes.as_deref(), &args.network, classifier.classes())?;
     let preprocessing = preprocessing(&args.preprocessing, classifier.channels())?;
@@ -52,7 +54,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         optimise: images.count() >= WORTH_OPTIMISING,
         ..SessionOptions::default()
     };
-    let session = Session::new(&classifier, &options)?;
+    let session = ManuallyDrop::new(Session::new(&classifier, &options)?);
 
     let existing = match (&args.out, args.force) {
         (_, true) => Existing::Force,
@@ -69,42 +71,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         command: command_line(),
     };
     let folder = RunFolder::open(&out, existing)?;
-    match images {
-        Images::Sample => {
-            let name = format!("embedded:{}", embedded::SAMPLE_NAME);
-            let bytes = embedded::sample_photograph();
-            let picture = || introspective_data::decode(bytes, &name);
-            one(args, &job, &folder, &name, picture)
-        }
-        Images::One(path) => {
-            let name = path.display().to_string();
-            one(args, &job, &folder, &name, || introspective_data::read(&path))
-        }
-        Images::Many(paths) => many(args, &job, &folder, &paths),
-    }
-}
-
-/// What the command line names.
-enum Images {
-    Sample,
-    One(PathBuf),
-    Many(Vec<PathBuf>),
-}
-
-impl Images {
-    fn find(inputs: &[PathBuf]) -> Result<Self> {
-        Ok(match inputs {
-            [] => Self::Sample,
-            [only] if !only.is_dir() => Self::One(only.clone()),
-            _ => Self::Many(introspective_data::find_pictures(inputs)?),
-        })
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Self::Sample | Self::One(_) => 1,
-            Self::Many(paths) => paths.len(),
-        }
+    match &images {
+        Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
+        Images::Many(paths) => many(args, &job, &folder, pictures, paths),
     }
 }
 
@@ -162,18 +131,18 @@ fn one(
     args: &ExplainArgs,
     job: &Job<'_>,
     folder: &RunFolder,
-    name: &str,
-    picture: impl FnOnce() -> Result<Picture, introspective_data::PictureError>,
+    mut pictures: ReadAhead,
 ) -> Result<ExitCode> {
+    let (name, picture) = pictures.next().context("the picture could not be read")?;
     let staged = folder.stage()?;
-    match job.explain(name, picture().map_err(Into::into), staged.path()) {
+    match job.explain(&name, picture, staged.path()) {
         Ok(manifest) => {
             let place = staged.commit_into(None)?;
             print(args, &manifest, &place)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if args.json => {
-            failed(args, name, &error)?;
+            failed(args, &name, &error)?;
             Ok(ExitCode::from(2))
         }
         Err(error) => Err(error),
@@ -184,15 +153,14 @@ fn many(
     args: &ExplainArgs,
     job: &Job<'_>,
     folder: &RunFolder,
+    pictures: ReadAhead,
     paths: &[PathBuf],
 ) -> Result<ExitCode> {
     let progress = progress(args, paths.len());
     let mut entries = Vec::with_capacity(paths.len());
     let mut failures = 0;
-    for (path, stem) in paths.iter().zip(unique_names(paths)) {
-        let name = path.display().to_string();
+    for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
         let staged = folder.stage()?;
-        let picture = introspective_data::read(path).map_err(Into::into);
         match job.explain(&name, picture, staged.path()) {
             Ok(manifest) => {
                 let place = staged.commit_into(Some(&stem))?;
@@ -264,7 +232,10 @@ fn failed(args: &ExplainArgs, name: &str, error: &anyhow::Error) -> Result<()> {
             &json!({"image": name, "error": output::chain(error)}).to_string(),
         )?);
     }
-    eprintln!("error: {name}: {}", output::chain(error));
+    // errors about the file itself begin with its name, those about the network do not
+    let text = output::chain(error);
+    let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
+    eprintln!("error: {name}: {text}");
     if let Some(advice) = advice::for_error(error) {
         eprintln!("  {advice}");
     }

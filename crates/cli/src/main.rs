@@ -9,6 +9,7 @@ mod layers;
 mod models;
 mod network;
 mod output;
+mod pictures;
 mod preprocessing;
 
 use std::process::ExitCode;
