@@ -78,7 +78,7 @@ pub struct LayersArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Side of the network's input in pixels.
-    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub crop: u32,
     /// Print the layers on stdout as one line of JSON.
     #[arg(long)]
@@ -117,6 +117,17 @@ pub struct PreprocessingArgs {
     /// 0.229,0.224,0.225].
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
     pub std: Vec<f32>,
+}
+
+impl PreprocessingArgs {
+    /// True if no flag was given.
+    pub fn is_default(&self) -> bool {
+        self.preprocess == PreprocessArg::Torchvision
+            && self.size.is_none()
+            && self.crop.is_none()
+            && self.mean.is_empty()
+            && self.std.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

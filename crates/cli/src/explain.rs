@@ -23,6 +23,9 @@ use crate::{advice, network, output};
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-out";
 
+/// ImageNet's class of cups.
+const CUP: usize = 968;
+
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 const WORTH_OPTIMISING: usize = 8;
 
@@ -43,10 +46,13 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         network::class_names(args.classes.as_deref(), &args.network, classifier.classes())?;
     let preprocessing = preprocessing(&args.preprocessing, classifier.channels())?;
     let mut questions = questions(args, &classes)?;
-    let untouched = args.network.weights.is_none() && questions == Questions::default();
+    let untouched = args.network.weights.is_none()
+        && args.classes.is_none()
+        && args.preprocessing.is_default()
+        && questions == Questions::default();
     if untouched && matches!(images, Images::Sample) {
         // the photograph shows espresso in a cup: the two answers a person hesitates between
-        questions.rather_than = vec![classes.find("cup")?];
+        questions.rather_than = vec![CUP];
     }
     let options = SessionOptions {
         layer: args.layer.clone(),
@@ -164,7 +170,7 @@ fn many(
         match job.explain(&name, picture, staged.path()) {
             Ok(manifest) => {
                 let place = staged.commit_into(Some(&stem))?;
-                progress.suspend(|| print(args, &manifest, &place))?;
+                heard(progress.suspend(|| print(args, &manifest, &place)))?;
                 entries.push(BatchEntry::Explained {
                     image: name,
                     folder: stem,
@@ -173,7 +179,7 @@ fn many(
             }
             Err(error) => {
                 failures += 1;
-                progress.suspend(|| failed(args, &name, &error))?;
+                heard(progress.suspend(|| failed(args, &name, &error)))?;
                 entries.push(BatchEntry::Failed { image: name, error: output::chain(&error) });
             }
         }
@@ -194,6 +200,14 @@ fn many(
         return Ok(ExitCode::from(2));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A reader that went away does not stop the pictures that are still to come.
+fn heard(printed: Result<()>) -> Result<()> {
+    match printed {
+        Err(error) if output::is_broken_pipe(&error) => Ok(()),
+        other => other,
+    }
 }
 
 /// A bar on stderr, absent when it is no terminal or with `--json`.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use introspective_network::{Architecture, ClassNames, Classifier, Weights, embedded};
+use anyhow::{Context, Result, bail};
+use introspective_network::{
+    Architecture, ClassNames, Classifier, NetworkError, Weights, embedded,
+};
 
 use crate::args::NetworkArgs;
 
@@ -49,10 +51,8 @@ fn from_file(model: Option<&str>, path: &Path) -> Result<Classifier> {
 fn the_one_that_fits(weights: &Weights, path: &Path) -> Result<Architecture> {
     match Architecture::fitting(weights)[..] {
         [only] => Ok(only),
-        [] => bail!(
-            "{} fits no architecture of the zoo; name the nearest with --model to see what differs",
-            path.display()
-        ),
+        [] => Err(NetworkError::Mismatch(Box::new(Architecture::closest(weights))))
+            .context("the weights fit no architecture of the zoo; the nearest"),
         ref several => {
             let names: Vec<&str> = several.iter().map(|a| a.name()).collect();
             bail!("{} fits {}; choose one with --model", path.display(), names.join(" and "))

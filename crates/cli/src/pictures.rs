@@ -41,7 +41,7 @@ impl Images {
         }
     }
 
-    /// Starts reading them in order in a thread of its own: one is ready, and one in the making,
+    /// Starts reading them in order in a thread of its own: the next one is decoded
     /// while another is explained. So decoding costs no time, and memory does not grow.
     pub fn read_ahead(&self) -> ReadAhead {
         let (sender, receiver) = sync_channel(0);

@@ -1,7 +1,7 @@
 //! What the flags say is done to a picture.
 
 use anyhow::{Result, bail};
-use introspective_network::{IMAGENET_MEAN, IMAGENET_STD, Method, Preprocessing};
+use introspective_network::{IMAGENET_MEAN, IMAGENET_STD, MAX_SIDE, Method, Preprocessing};
 
 use crate::args::{PreprocessArg, PreprocessingArgs};
 
@@ -16,7 +16,10 @@ pub fn preprocessing(args: &PreprocessingArgs, channels: usize) -> Result<Prepro
         PreprocessArg::Torchvision => {
             let crop = pixels(args.crop, 224);
             // with --crop alone the margin around it stays what torchvision's is: 256 / 224
-            let size = pixels(args.size, if args.crop.is_none() { 256 } else { crop * 256 / 224 });
+            let size = pixels(
+                args.size,
+                if args.crop.is_none() { 256 } else { (crop * 256 / 224).min(MAX_SIDE.max(crop)) },
+            );
             Method::Torchvision { size, crop }
         }
         PreprocessArg::Squash => {

@@ -64,6 +64,14 @@ pub enum ExplainError {
     /// The question makes no sense for this network.
     #[error(transparent)]
     Question(#[from] QuestionError),
+    /// A map has values that are infinite or not a number.
+    #[error(
+        "the maps at layer {layer} are infinite or not a number: the network's activations overflow there"
+    )]
+    NotFinite {
+        /// The layer.
+        layer: String,
+    },
     /// The gradient could not be computed.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -88,6 +96,9 @@ pub fn explain(
     }
     let alpha = session.alpha(observation, upstream.view())?;
     let maps = combine(alpha.view(), observation);
+    if maps.len() != asked.len() || maps.iter().flatten().any(|v| !v.is_finite()) {
+        return Err(ExplainError::NotFinite { layer: session.layer().to_owned() });
+    }
     let answers = asked.into_iter().zip(maps).map(|(asked, raw)| Answer { asked, raw }).collect();
     Ok(Explanation {
         logits: logits.clone(),

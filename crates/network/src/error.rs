@@ -33,6 +33,16 @@ pub enum NetworkError {
         /// Its type, in safetensors' spelling.
         dtype: String,
     },
+    /// A weight is infinite or not a number.
+    #[error(
+        "tensor {name} in {origin} has values that are infinite or not a number; training has probably diverged, or the file is damaged"
+    )]
+    WeightNotFinite {
+        /// Where the bytes came from.
+        origin: String,
+        /// The tensor.
+        name: String,
+    },
     /// The weights do not fit the architecture.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),

@@ -52,6 +52,7 @@ impl Head {
         let pointwise = conv.ints("kernel_shape", &[]) == [1, 1]
             && conv.ints("strides", &[1, 1]) == [1, 1]
             && conv.ints("pads", &[0; 4]) == [0; 4];
+        let pointwise = pointwise && conv.int("group", 1) == 1;
         let (_, scores) = walk.step(x, "Relu")?;
         let (_, pooled) = walk.step(scores, "GlobalAveragePool")?;
         let (_, out) = walk.step(pooled, "Flatten")?;

@@ -11,7 +11,7 @@ use crate::nearest::nearest;
 /// that is called several times means its last call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layers {
-    /// (module, value), in order of the last call.
+    /// (module, value), in order of the first call.
     entries: Vec<(String, String)>,
     by_name: HashMap<String, usize>,
 }

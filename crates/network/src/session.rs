@@ -1,6 +1,7 @@
 //! Running a classifier with one layer watched: logits, activations, and gradients between the two.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, s};
@@ -13,6 +14,8 @@ use crate::runtime::{Engine, Threads};
 
 /// Upstream rows are answered in batches whose largest gradient stays under this many floats.
 const BATCH_ELEMENTS: usize = 1 << 24;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// Settings of a [`Session`].
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Session<'c> {
     classifier: &'c Classifier,
     layer: String,
     threads: Option<Threads>,
+    /// Tells this session's observations from others'.
+    id: u64,
     engine: Engine,
     /// Names of the engine's outputs; the first is the logits, the second the target layer.
     outputs: Vec<String>,
@@ -63,6 +68,7 @@ pub struct Observation {
     pub logits: Array1<f32>,
     /// Activations A of the target layer, K x u x v.
     pub activations: Array3<f32>,
+    session: u64,
     /// Further forward values that the gradient needs.
     saved: HashMap<String, ArrayD<f32>>,
     /// The adjoint graph for this picture's size, where there is no closed form.
@@ -124,6 +130,7 @@ impl<'c> Session<'c> {
             classifier,
             layer: layer.to_owned(),
             threads: options.threads.clone(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             engine,
             outputs,
             route,
@@ -189,7 +196,7 @@ impl<'c> Session<'c> {
             (None, Route::Closed(head, _)) => head.scores() == Some(name),
             (None, Route::Adjoint(_)) => false,
         });
-        Ok(Observation { logits, activations, saved: values, adjoint })
+        Ok(Observation { logits, activations, session: self.id, saved: values, adjoint })
     }
 
     fn take_logits(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Array1<f32>> {
@@ -239,7 +246,7 @@ impl<'c> Session<'c> {
     /// combination of classes. The result is B x K.
     ///
     /// # Errors
-    /// `upstream` is not B x N, or an operator above the layer has no known gradient.
+    /// `upstream` is not B x N, another session made the observation, or an operator above the layer has no known gradient.
     pub fn alpha(
         &self,
         observation: &Observation,
@@ -259,6 +266,9 @@ impl<'c> Session<'c> {
             found: observation.activations.shape().to_vec(),
             expected: format!("one that this session made, of layer {}", self.layer),
         };
+        if observation.session != self.id {
+            return Err(foreign());
+        }
         match &self.route {
             Route::Closed(head, weight) => {
                 let scores = head.scores().and_then(|name| observation.saved.get(name));

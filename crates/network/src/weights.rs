@@ -39,8 +39,8 @@ impl Element {
 
 /// Named tensors of a trained network, in torchvision's names.
 ///
-/// The bytes stay as they were read, and are handed to the runtime without a copy. Only a file with
-/// bfloat16 tensors, or with tensors at unaligned offsets, is rewritten once (as float32).
+/// The bytes stay as they were read, and are handed to the runtime without a copy (which turns float16
+/// tensors into float32 ones of its own when it loads a graph). Only a file with bfloat16 tensors, or with tensors at unaligned offsets, is rewritten once (as float32).
 #[derive(Clone)]
 pub struct Weights {
     bytes: Cow<'static, [u8]>,
@@ -84,7 +84,9 @@ impl Weights {
 
         let mut tensors = BTreeMap::new();
         let mut rewrite = !(bytes.as_ptr() as usize).is_multiple_of(size_of::<f32>());
-        for (name, info) in parsed.tensors() {
+        // in order of names, so that of several faults always the same one is named
+        let infos: BTreeMap<_, _> = parsed.tensors().into_iter().collect();
+        for (name, info) in infos {
             if name.ends_with("num_batches_tracked") {
                 continue;
             }
@@ -103,6 +105,10 @@ impl Weights {
             };
             let offset = base + start;
             rewrite |= dtype == Element::Bf16 || !offset.is_multiple_of(dtype.size());
+            // the engine's ReLU turns NaN into zero, so nothing would show later
+            if !all_finite(&bytes[offset..base + end], dtype) {
+                return Err(NetworkError::WeightNotFinite { origin: origin.to_owned(), name });
+            }
             let shape = info.shape.clone();
             tensors.insert(name, Tensor { dtype, shape, offset, length: end - start });
         }
@@ -198,6 +204,22 @@ impl Weights {
 
     pub(crate) fn into_bytes(self) -> Cow<'static, [u8]> {
         self.bytes
+    }
+}
+
+/// An exponent of all ones means infinity or NaN, in each of the formats.
+fn all_finite(raw: &[u8], dtype: Element) -> bool {
+    let half = |mask: u16| {
+        raw.as_chunks::<2>().0.iter().all(|&pair| u16::from_le_bytes(pair) & mask != mask)
+    };
+    match dtype {
+        Element::F32 => raw
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .all(|&word| u32::from_le_bytes(word) & 0x7f80_0000 != 0x7f80_0000),
+        Element::F16 => half(0x7c00),
+        Element::Bf16 => half(0x7f80),
     }
 }
 

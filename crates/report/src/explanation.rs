@@ -238,7 +238,9 @@ impl ExplanationReport<'_> {
     fn top(&self, count: usize) -> Vec<Scored> {
         let logits = &self.explanation.logits;
         let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+        order.sort_by(|&a, &b| {
+            logits[b].partial_cmp(&logits[a]).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+        });
         order.into_iter().take(count).map(|index| self.scored(index)).collect()
     }
 
@@ -270,7 +272,7 @@ impl ExplanationReport<'_> {
             layer: session.layer().to_owned(),
             layer_shape: self.layer_shape,
             gradient: if session.has_closed_form() { "closed-form" } else { "adjoint" },
-            preprocessing: serde_json::to_value(subject.preprocessing).unwrap_or_default(),
+            preprocessing: subject.preprocessing.clone(),
             seen: Seen { x: seen.x, y: seen.y, width: seen.width, height: seen.height },
             prediction: self.scored(explanation.predicted),
             top5: self.top(5),
@@ -294,6 +296,9 @@ fn map_name(answer: &Answer) -> String {
 
 /// What the picture cannot say for itself: min-max scaling makes every map equally bright.
 fn note(empty: bool, evidence: Evidence) -> String {
+    if empty && evidence.share > 0.0 {
+        return "empty: the same evidence everywhere, so no place stands out".to_owned();
+    }
     if empty {
         return "empty: nothing at this layer answers the question".to_owned();
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use introspective_network::Preprocessing;
 use serde::Serialize;
 
 use crate::error::WriteError;
@@ -40,7 +41,7 @@ pub struct Manifest {
     /// How the gradient was computed: `closed-form` or `adjoint`.
     pub gradient: &'static str,
     /// What was done to the picture before the network saw it.
-    pub preprocessing: serde_json::Value,
+    pub preprocessing: Preprocessing,
     /// Part of the upright picture, in its pixels, that the network saw.
     pub seen: Seen,
     /// The predicted class.

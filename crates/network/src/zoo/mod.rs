@@ -103,12 +103,22 @@ impl Architecture {
 
     /// Architectures whose every tensor the file has, in the right shape, and no other.
     ///
-    /// Several may fit: the number of groups of a convolution does not show in all shapes.
+    /// No two of today's architectures share all shapes, so at most one fits.
     pub fn fitting(weights: &Weights) -> Vec<Self> {
         Self::ALL
             .into_iter()
             .filter(|arch| arch.write(Source::Weights(weights)).1.mismatch().is_empty())
             .collect()
+    }
+
+    /// How the weights differ from the architecture that they differ least from.
+    pub fn closest(weights: &Weights) -> Mismatch {
+        let count = |m: &Mismatch| m.missing.len() + m.unexpected.len() + m.misshaped.len();
+        Self::ALL
+            .into_iter()
+            .map(|arch| arch.write(Source::Weights(weights)).1.mismatch())
+            .min_by_key(count)
+            .unwrap_or_default()
     }
 
     fn write(self, source: Source<'_>) -> (Plan, Builder<'_>) {
