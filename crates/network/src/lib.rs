@@ -38,7 +38,8 @@ pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};
 pub use nearest::nearest;
 pub use preprocess::{
-    IMAGENET_MEAN, IMAGENET_STD, MAX_SIDE, Method, Prepared, PreprocessError, Preprocessing, Region,
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
+    Preprocessing, Region, resize_rgb,
 };
 pub use runtime::Threads;
 pub use session::{Observation, Session, SessionOptions};

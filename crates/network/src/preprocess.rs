@@ -7,7 +7,8 @@ use ndarray::{Array3, ArrayView3};
 use serde::Serialize;
 
 use crate::bilinear::taps;
-use antialias::{Window, resize};
+pub use antialias::Interpolation;
+use antialias::{Source, Window, resize};
 pub use error::PreprocessError;
 
 /// The largest side in pixels that a picture may be resized or cropped to.
@@ -194,7 +195,10 @@ impl Preprocessing {
                     width: crop,
                     height: crop,
                 };
-                let bytes = resize::<C>(pixels, size, resized, window);
+                let bytes = {
+                    let source = Source::<C>::whole(pixels, size);
+                    resize(source, resized, window, Interpolation::Bilinear)
+                };
                 let normal: Vec<_> = (0..C).map(|c| self.each_byte(c)).collect();
                 let scale_x = width as f64 / resized.0 as f64;
                 let scale_y = height as f64 / resized.1 as f64;
@@ -246,6 +250,54 @@ impl Preprocessing {
     fn each_byte(&self, c: usize) -> [f32; 256] {
         std::array::from_fn(|byte| self.normalise(c, byte as f32 / 255.0))
     }
+}
+
+/// Resizes an RGB picture, or the part of it that begins `corner` (x, y) below and right of its
+/// upper left corner and is `size` (width, height) large, to `resized` (width, height) pixels:
+/// Pillow's bytes, antialiased. The part is read where it lies, not copied first.
+///
+/// Gives height x width x 3.
+///
+/// # Errors
+/// [`PreprocessError::Shape`] if `picture` has not three channels, [`PreprocessError::Part`] if the
+/// part is empty or reaches outside, [`PreprocessError::Side`] if a side of `resized` is not
+/// 1..=[`MAX_SIDE`].
+pub fn resize_rgb(
+    picture: ArrayView3<u8>,
+    corner: (usize, usize),
+    size: (usize, usize),
+    resized: (usize, usize),
+    interpolation: Interpolation,
+) -> Result<Array3<u8>, PreprocessError> {
+    let (height, width, channels) = picture.dim();
+    let found = [height, width, channels];
+    if channels != 3 {
+        return Err(PreprocessError::Shape { found });
+    }
+    let fits = |at: usize, side: usize, all| {
+        at.checked_add(side).is_some_and(|end| side > 0 && end <= all)
+    };
+    if !fits(corner.0, size.0, width) || !fits(corner.1, size.1, height) {
+        return Err(PreprocessError::Part { corner, size, picture: (width, height) });
+    }
+    for (what, side) in [("width", resized.0), ("height", resized.1)] {
+        if !(1..=MAX_SIDE).contains(&side) {
+            return Err(PreprocessError::Side { what, found: side });
+        }
+    }
+    let picture = picture.as_standard_layout();
+    let samples = picture.as_slice().ok_or(PreprocessError::Shape { found })?;
+    let first = 3 * (corner.1 * width + corner.0);
+    let source = Source::<3> {
+        samples: &samples[first..],
+        stride: 3 * width,
+        width: size.0,
+        height: size.1,
+    };
+    let window = Window { left: 0, top: 0, width: resized.0, height: resized.1 };
+    let bytes = resize(source, resized, window, interpolation);
+    Array3::from_shape_vec((resized.1, resized.0, 3), bytes)
+        .map_err(|_| PreprocessError::Shape { found })
 }
 
 /// Width and height after the short side became `short`, as torchvision computes them.

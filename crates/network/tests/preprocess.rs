@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::Path;
 
 use introspective_network::{
-    IMAGENET_MEAN, IMAGENET_STD, Method, PreprocessError, Preprocessing, Region, resize_bilinear,
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, Method, PreprocessError, Preprocessing, Region,
+    resize_bilinear, resize_rgb,
 };
 use ndarray::{Array, Array1, Array2, Array3, Dimension, s};
 use ndarray_npy::{NpzReader, ReadableElement};
@@ -80,6 +81,42 @@ fn every_byte_is_torchvisions() {
 }
 
 #[test]
+fn every_byte_of_both_filters_is_pillows() {
+    for (kind, filter) in
+        [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)]
+    {
+        for (numbers, expected) in stored::<u8, ndarray::Ix3>(kind) {
+            let [width, height, to_width, to_height] = numbers[..] else { panic!("{numbers:?}") };
+            let (size, to) = ((width, height), (to_width, to_height));
+            let found = resize_rgb(picture(width, height).view(), (0, 0), size, to, filter);
+            assert!(found.unwrap() == expected, "{kind} {numbers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_is_not_inside_or_a_side_of_nothing_is_refused() {
+    let picture = picture(20, 10);
+    let resize = |corner, size, to| {
+        resize_rgb(picture.view(), corner, size, to, Interpolation::Bicubic).unwrap_err()
+    };
+    for (corner, size) in [
+        ((0, 0), (21, 10)),
+        ((1, 0), (20, 10)),
+        ((0, 3), (5, 8)),
+        ((3, 3), (0, 2)),
+        ((usize::MAX, 0), (2, 2)),
+    ] {
+        let error = resize(corner, size, (5, 5));
+        assert!(matches!(error, PreprocessError::Part { .. }), "{error}");
+    }
+    for to in [(0, 5), (5, 0), (8193, 5)] {
+        let error = resize((0, 0), (20, 10), to);
+        assert!(matches!(error, PreprocessError::Side { .. }), "{error}");
+    }
+}
+
+#[test]
 fn the_size_and_the_place_of_the_crop_are_torchvisions() {
     for (numbers, expected) in stored::<i32, ndarray::Ix1>("where") {
         let [width, height, size, crop] = numbers[..] else { panic!("{numbers:?}") };
@@ -103,7 +140,7 @@ fn the_size_and_the_place_of_the_crop_are_torchvisions() {
 fn assert_close(found: &Array3<f32>, expected: &Array3<f32>, tolerance: f32, what: &str) {
     assert_eq!(found.dim(), expected.dim(), "{what}");
     let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    let largest = differences.fold(0.0, f32::max);
+    let largest = differences.max_by(f32::total_cmp).unwrap();
     assert!(largest <= tolerance, "{what}: off by {largest}");
 }
 
@@ -159,7 +196,7 @@ fn maps_are_interpolated_as_pytorch_does() {
         let found = found.slice(s![..;step, ..;step]);
         assert_eq!(found.dim(), expected.dim());
         let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-        let largest = differences.fold(0.0, f32::max);
+        let largest = differences.max_by(f32::total_cmp).unwrap();
         assert!(largest <= 1e-6, "{numbers:?}: off by {largest}");
     }
 }
@@ -196,8 +233,8 @@ fn impossible_preprocessings_are_refused_with_the_reason() {
     let torchvision = |size, crop| Method::Torchvision { size, crop };
     let cases = [
         (new(torchvision(224, 256), rgb()), "256 pixels does not fit"),
-        (new(torchvision(0, 0), rgb()), "size is 0 pixels"),
-        (new(torchvision(256, 0), rgb()), "crop is 0 pixels"),
+        (new(torchvision(0, 0), rgb()), "size of 0 pixels"),
+        (new(torchvision(256, 0), rgb()), "crop of 0 pixels"),
         (new(Method::Squash { size: 8193 }, rgb()), "1 to 8192"),
         (new(torchvision(256, 224), (vec![0.5; 3], vec![0.2])), "3 means and 1 standard"),
         (new(torchvision(256, 224), (vec![0.5; 2], vec![0.2; 2])), "2 means and 2 standard"),

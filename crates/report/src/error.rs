@@ -79,7 +79,7 @@ pub enum DrawError {
         /// Height and width wanted.
         to: (usize, usize),
         /// What the resizer said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: introspective_network::PreprocessError,
     },
 }
 

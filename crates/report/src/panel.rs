@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use fast_image_resize::FilterType;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use crate::picture::{check_rgb, scale, within};
@@ -121,7 +120,7 @@ fn fit(tile: &Tile<'_>) -> Result<Array3<u8>, DrawError> {
     } else {
         within(height, width, LARGEST)
     };
-    scale(tile.picture, height, width, FilterType::CatmullRom)
+    scale(tile.picture, height, width)
 }
 
 /// Every pixel as a square of `factor` x `factor` pixels.

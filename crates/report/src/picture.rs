@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::png::{CompressionType, FilterType as RowFilter, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
+use introspective_network::{Interpolation, resize_rgb};
 use ndarray::{Array3, ArrayView, ArrayView3, Axis, Dimension, Slice};
 
 use crate::{DrawError, WriteError};
@@ -32,7 +30,7 @@ pub fn write_png(path: impl AsRef<Path>, picture: ArrayView3<'_, u8>) -> Result<
 }
 
 /// Cuts the rectangle with its left upper corner at (`x`, `y`) out of a photograph and, only if the longer side of the
-/// cutting exceeds `longest`, shrinks it to that, keeping its proportions (Lanczos with antialiasing).
+/// cutting exceeds `longest`, shrinks it to that, keeping its proportions (bicubic with antialiasing).
 ///
 /// Coordinates are pixels of the photograph; edges are rounded to whole pixels and moved inside, and at least one
 /// pixel stays. The result is H x W x 3, both at least 1; an array that is no RGB photograph, or an empty one, comes
@@ -51,7 +49,7 @@ pub fn crop_and_fit(
     let region = Region { top, left, height: bottom - top, width: right - left };
     let size = within(region.height, region.width, longest);
     // Both sizes are at least 1 and the region is inside, which is all that the resizer asks for.
-    resample(photo, region, size, FilterType::Lanczos3).unwrap_or_else(|_| region.of(photo))
+    resample(photo, region, size).unwrap_or_else(|_| region.of(photo))
 }
 
 /// Height and width of an RGB picture, or why it is none.
@@ -86,11 +84,10 @@ pub(crate) fn scale(
     picture: ArrayView3<'_, u8>,
     height: usize,
     width: usize,
-    filter: FilterType,
 ) -> Result<Array3<u8>, DrawError> {
     let (from_height, from_width, _) = picture.dim();
     let whole = Region { top: 0, left: 0, height: from_height, width: from_width };
-    resample(picture, whole, (height, width), filter)
+    resample(picture, whole, (height, width))
 }
 
 /// A rectangle of whole pixels inside a picture.
@@ -116,33 +113,15 @@ fn resample(
     picture: ArrayView3<'_, u8>,
     region: Region,
     (height, width): (usize, usize),
-    filter: FilterType,
 ) -> Result<Array3<u8>, DrawError> {
     let Region { top, left, height: from_height, width: from_width } = region;
     if (from_height, from_width) == (height, width) {
         return Ok(region.of(picture));
     }
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| DrawError::Scale {
-        from: (from_height, from_width),
-        to: (height, width),
-        source,
-    };
-    let (rows, columns, _) = picture.dim();
-    let bytes = contiguous(&picture);
-    let mut scaled = vec![0; 3 * height * width];
-    // The typed calls compile the filters for this one kind of pixel instead of for all.
-    let source = TypedImageRef::<U8x3>::from_buffer(columns as u32, rows as u32, &bytes)
-        .map_err(|error| failed(Box::new(error)))?;
-    let (x, y) = (left as u32, top as u32);
-    let source = TypedCroppedImage::from_ref(&source, x, y, from_width as u32, from_height as u32)
-        .map_err(|error| failed(Box::new(error)))?;
-    let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut scaled)
-        .map_err(|error| failed(Box::new(error)))?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new()
-        .resize_typed(&source, &mut target, &options)
-        .map_err(|error| failed(Box::new(error)))?;
-    Array3::from_shape_vec((height, width, 3), scaled).map_err(|error| failed(Box::new(error)))
+    let (corner, size) = ((left, top), (from_width, from_height));
+    resize_rgb(picture, corner, size, (width, height), Interpolation::Bicubic).map_err(|source| {
+        DrawError::Scale { from: (from_height, from_width), to: (height, width), source }
+    })
 }
 
 /// The values row by row, copied only where the array is not stored so.

@@ -7,9 +7,9 @@ use super::MAX_SIDE;
 #[non_exhaustive]
 pub enum PreprocessError {
     /// A side is 0 or more than [`MAX_SIDE`].
-    #[error("the preprocessing's {what} is {found} pixels; it must be 1 to {MAX_SIDE}")]
+    #[error("a {what} of {found} pixels is impossible; it must be 1 to {MAX_SIDE}")]
     Side {
-        /// `"size"` or `"crop"`.
+        /// `"size"`, `"crop"`, `"width"` or `"height"`.
         what: &'static str,
         /// The side asked for.
         found: usize,
@@ -52,5 +52,18 @@ pub enum PreprocessError {
     Shape {
         /// The shape of the array.
         found: [usize; 3],
+    },
+    /// The part of a picture that should be resized is empty or reaches outside.
+    #[error(
+        "the part of {} x {} pixels (width x height) from ({}, {}) on is not inside a picture of {} x {}",
+        size.0, size.1, corner.0, corner.1, picture.0, picture.1
+    )]
+    Part {
+        /// Upper left corner (x, y).
+        corner: (usize, usize),
+        /// Width and height of the part.
+        size: (usize, usize),
+        /// Width and height of the picture.
+        picture: (usize, usize),
     },
 }
