@@ -16,6 +16,7 @@ use introspective_report::{
 use serde_json::json;
 
 use crate::args::ExplainArgs;
+use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
 use crate::{advice, network, output};
@@ -37,6 +38,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(count).build_global()?;
     }
     let images = Images::find(&args.images)?;
+    // before the network is read, which may take long
+    let folder = RunFolder::open(&out(args), existing(args))?;
     let pictures = images.read_ahead();
     let drawing = drawing(args)?;
 
@@ -62,12 +65,6 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     };
     let session = ManuallyDrop::new(Session::new(&classifier, &options)?);
 
-    let existing = match (&args.out, args.force) {
-        (_, true) => Existing::Force,
-        (Some(_), false) => Existing::Refuse,
-        (None, false) => Existing::ReplaceOurs,
-    };
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     let job = Job {
         session: &session,
         classes: &classes,
@@ -76,10 +73,21 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         drawing,
         command: command_line(),
     };
-    let folder = RunFolder::open(&out, existing)?;
     match &images {
         Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
         Images::Many(paths) => many(args, &job, &folder, pictures, paths),
+    }
+}
+
+fn out(args: &ExplainArgs) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT))
+}
+
+fn existing(args: &ExplainArgs) -> Existing {
+    match (&args.out, args.force) {
+        (_, true) => Existing::Force,
+        (Some(_), false) => Existing::Refuse,
+        (None, false) => Existing::ReplaceOurs,
     }
 }
 
@@ -144,7 +152,7 @@ fn one(
     match job.explain(&name, picture, staged.path()) {
         Ok(manifest) => {
             let place = staged.commit_into(None)?;
-            print(args, &manifest, &place)?;
+            print(args, job.classes, &manifest, &place)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if args.json => {
@@ -165,12 +173,13 @@ fn many(
     let progress = progress(args, paths.len());
     let mut entries = Vec::with_capacity(paths.len());
     let mut failures = 0;
+    let interrupt = Interrupt::watch()?;
     for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
         let staged = folder.stage()?;
         match job.explain(&name, picture, staged.path()) {
             Ok(manifest) => {
                 let place = staged.commit_into(Some(&stem))?;
-                heard(progress.suspend(|| print(args, &manifest, &place)))?;
+                heard(progress.suspend(|| print(args, job.classes, &manifest, &place)))?;
                 entries.push(BatchEntry::Explained {
                     image: name,
                     folder: stem,
@@ -184,17 +193,25 @@ fn many(
             }
         }
         progress.inc(1);
+        if interrupt.came() {
+            break;
+        }
     }
     progress.finish_and_clear();
-    if failures == paths.len() {
+    let done = entries.len();
+    if failures == done {
         // nothing was committed, so an earlier run stays
-        eprintln!("error: none of the {failures} pictures could be explained");
+        eprintln!("error: none of {failures} pictures could be explained");
         return Ok(ExitCode::from(2));
     }
     let index = BatchManifest::new(&job.command, entries);
     let staged = folder.stage()?;
     index.write(staged.path())?;
     staged.commit_into(None)?;
+    if done < paths.len() {
+        eprintln!("interrupted after {done} of {} pictures; those are in place", paths.len());
+        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
+    }
     if failures > 0 {
         eprintln!("error: {failures} of {} pictures could not be explained", paths.len());
         return Ok(ExitCode::from(2));
@@ -221,7 +238,12 @@ fn progress(args: &ExplainArgs, count: usize) -> ProgressBar {
 }
 
 /// A finished picture: its manifest as a line of JSON, or the answers in words.
-fn print(args: &ExplainArgs, manifest: &Manifest, place: &Path) -> Result<()> {
+fn print(
+    args: &ExplainArgs,
+    classes: &ClassNames,
+    manifest: &Manifest,
+    place: &Path,
+) -> Result<()> {
     if args.json {
         return Ok(output::line(&serde_json::to_string(manifest)?)?);
     }
@@ -229,7 +251,7 @@ fn print(args: &ExplainArgs, manifest: &Manifest, place: &Path) -> Result<()> {
         .top5
         .iter()
         .take(3)
-        .map(|s| format!("{} {:.3}", s.name.split(',').next().unwrap_or_default(), s.probability))
+        .map(|s| format!("{} {:.3}", classes.short(s.index), s.probability))
         .collect();
     output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
     let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);

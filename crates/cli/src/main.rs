@@ -5,6 +5,7 @@
 mod advice;
 mod args;
 mod explain;
+mod interrupt;
 mod layers;
 mod models;
 mod network;

@@ -101,7 +101,7 @@ impl ClassNames {
     /// # Errors
     /// The text is JSON of another form, or has no names.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let names = match text.trim_start().chars().next() {
+        let names: Vec<String> = match text.trim_start().chars().next() {
             None => return Err("it is empty".to_owned()),
             Some('[' | '{') => match serde_json::from_str(text).map_err(|e| e.to_string())? {
                 serde_json::Value::Array(list) => list.iter().map(one).collect::<Result<_, _>>()?,
@@ -110,7 +110,7 @@ impl ClassNames {
             },
             Some(_) => text.trim_end().lines().map(|line| line.trim().to_owned()).collect(),
         };
-        Ok(Self { names })
+        if names.is_empty() { Err("it names no class".to_owned()) } else { Ok(Self { names }) }
     }
 
     /// How many there are.
@@ -291,6 +291,8 @@ mod tests {
     fn other_texts_are_refused_with_the_reason() {
         for (text, reason) in [
             ("", "empty"),
+            ("[]", "names no class"),
+            ("{}", "names no class"),
             (r#"{"0": "cat", "2": "dog"}"#, "index 2 in a map of 2"),
             (r#"{"cat": 0}"#, "not an index"),
             (r#"[{"name": "cat"}]"#, "not a name"),

@@ -65,11 +65,7 @@ impl Classifier {
             architecture.build(&weights)?;
         let name = architecture.name().to_owned();
         if classes == 0 || channels == 0 {
-            return Err(NetworkError::Shape {
-                what: "the first or last layer of the weights",
-                found: vec![classes, channels],
-                expected: "at least one class and one input channel".to_owned(),
-            });
+            return Err(NetworkError::NoClasses { model: name, classes, channels });
         }
         let (_, target) = layers.find(&name, default_layer)?;
         let last = Head::find(&graph, target, &logits)

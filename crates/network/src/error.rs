@@ -90,6 +90,18 @@ pub enum NetworkError {
         /// What about it is not covered.
         detail: String,
     },
+    /// The weights are those of a network that answers or sees nothing.
+    #[error(
+        "the weights give {model} {classes} classes and {channels} input channels; it needs one of each at least"
+    )]
+    NoClasses {
+        /// The architecture.
+        model: String,
+        /// Rows of the last layer.
+        classes: usize,
+        /// Input channels of the first layer.
+        channels: usize,
+    },
     /// An array of the wrong shape was handed in.
     #[error("{what} has shape {found:?}; expected {expected}")]
     Shape {

@@ -55,7 +55,8 @@ fn assert_close(what: &str, found: ArrayD<f32>, expected: &ArrayD<f32>, toleranc
     assert!(found.iter().all(|v| v.is_finite()), "{what} is not finite");
     let low = expected.fold(f32::MAX, |m, &v| m.min(v));
     let high = expected.fold(f32::MIN, |m, &v| m.max(v));
-    let worst = (&found - expected).fold(0.0f32, |m, &d| m.max(d.abs())) / (high - low);
+    let worst = (&found - expected).mapv(f32::abs).into_iter().max_by(f32::total_cmp).unwrap()
+        / (high - low);
     assert!(worst <= tolerance, "{what}: off by {worst:e} of the range, allowed {tolerance:e}");
     println!("{what}: within {worst:.1e} of the range");
 }

@@ -49,6 +49,15 @@ fn alpha_and_logits(classifier: &Classifier) -> (Vec<f32>, Vec<f32>) {
 }
 
 #[test]
+fn a_network_without_classes_or_channels_is_refused() {
+    for (classes, channels) in [(0, 3), (2, 0)] {
+        let error = Classifier::untrained(Architecture::ResNet18, classes, channels).unwrap_err();
+        let words = format!("{classes} classes and {channels} input channels");
+        assert!(error.to_string().contains(&words), "{error}");
+    }
+}
+
+#[test]
 fn half_precision_files_give_what_their_rounded_weights_give() {
     let arch = Architecture::SqueezeNet1_1;
     let exact = tensors(arch, 4);
