@@ -142,13 +142,14 @@ fn odd_sizes_through_poolings_that_round_up() {
 
 #[test]
 fn grouped_convolutions() {
-    let layers = [("layer3.2", false), ("layer4.0.conv2", false), ("layer4.1.bn3", false)];
+    let layers =
+        [("layer4", true), ("layer3.2", false), ("layer4.0.conv2", false), ("layer4.1.bn3", false)];
     case("resnext50_32x4d", "resnext50_32x4d", 9, [3, 64, 96], &layers);
 }
 
 #[test]
 fn wide_bottlenecks() {
-    let layers = [("layer4", true), ("layer4.2.bn1", false)];
+    let layers = [("layer4", true), ("layer4.2.bn1", false), ("layer3", false)];
     case("wide_resnet50_2", "wide_resnet50_2", 8, [3, 64, 64], &layers);
 }
 
