@@ -38,11 +38,11 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "FILE")]
     pub classes: Option<String>,
     /// Class to ask about, by index or name [default: the predicted one].
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", allow_negative_numbers = true)]
     pub class: Option<String>,
     /// Class to contrast it with, by index or name; may be repeated [default: the class with the
-    /// largest other logit].
-    #[arg(long, value_name = "CLASS")]
+    /// largest other logit; for the embedded photograph, cup].
+    #[arg(long, value_name = "CLASS", allow_negative_numbers = true)]
     pub rather_than: Vec<String>,
     /// Layer to look at, as `introspect layers` lists them [default: the last convolutional block].
     #[arg(long, value_name = "NAME")]
@@ -104,7 +104,8 @@ pub struct PreprocessingArgs {
     /// --size x --size, whatever its shape.
     #[arg(long, value_enum, default_value = "torchvision")]
     pub preprocess: PreprocessArg,
-    /// Side in pixels that the picture is resized to [default: 256 for torchvision, 224 for squash].
+    /// Side in pixels that the picture is resized to [default: for torchvision 8/7 of --crop, which
+    /// is 256 for 224; 224 for squash].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
     pub size: Option<u32>,
     /// Side of the centre crop in pixels [default: 224].

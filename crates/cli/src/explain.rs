@@ -38,6 +38,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(count).build_global()?;
     }
     let images = Images::find(&args.images)?;
+    // from here on hidden folders come and go, which a signal must not leave behind
+    let interrupt = Interrupt::watch()?;
     // before the network is read, which may take long
     let folder = RunFolder::open(&out(args), existing(args))?;
     let pictures = images.read_ahead();
@@ -75,7 +77,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     };
     match &images {
         Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
-        Images::Many(paths) => many(args, &job, &folder, pictures, paths),
+        Images::Many(paths) => many(args, &job, &folder, pictures, paths, &interrupt),
     }
 }
 
@@ -169,17 +171,20 @@ fn many(
     folder: &RunFolder,
     pictures: ReadAhead,
     paths: &[PathBuf],
+    interrupt: &Interrupt,
 ) -> Result<ExitCode> {
     let progress = progress(args, paths.len());
     let mut entries = Vec::with_capacity(paths.len());
     let mut failures = 0;
-    let interrupt = Interrupt::watch()?;
+    let mut unheard = None;
+    // Whoever reads stdout may go away, or its disk be full: that does not stop the pictures still to come.
     for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
         let staged = folder.stage()?;
         match job.explain(&name, picture, staged.path()) {
             Ok(manifest) => {
                 let place = staged.commit_into(Some(&stem))?;
-                heard(progress.suspend(|| print(args, job.classes, &manifest, &place)))?;
+                let printed = progress.suspend(|| print(args, job.classes, &manifest, &place));
+                unheard = unheard.or(printed.err());
                 entries.push(BatchEntry::Explained {
                     image: name,
                     folder: stem,
@@ -188,7 +193,7 @@ fn many(
             }
             Err(error) => {
                 failures += 1;
-                heard(progress.suspend(|| failed(args, &name, &error)))?;
+                unheard = unheard.or(progress.suspend(|| failed(args, &name, &error)).err());
                 entries.push(BatchEntry::Failed { image: name, error: output::chain(&error) });
             }
         }
@@ -208,6 +213,9 @@ fn many(
     let staged = folder.stage()?;
     index.write(staged.path())?;
     staged.commit_into(None)?;
+    if let Some(error) = unheard.filter(|error| !output::is_broken_pipe(error)) {
+        return Err(error);
+    }
     if done < paths.len() {
         eprintln!("interrupted after {done} of {} pictures; those are in place", paths.len());
         return Ok(ExitCode::from(Interrupt::EXIT_CODE));
@@ -217,14 +225,6 @@ fn many(
         return Ok(ExitCode::from(2));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A reader that went away does not stop the pictures that are still to come.
-fn heard(printed: Result<()>) -> Result<()> {
-    match printed {
-        Err(error) if output::is_broken_pipe(&error) => Ok(()),
-        other => other,
-    }
 }
 
 /// A bar on stderr, absent when it is no terminal or with `--json`.
@@ -245,7 +245,7 @@ fn print(
     place: &Path,
 ) -> Result<()> {
     if args.json {
-        return Ok(output::line(&serde_json::to_string(manifest)?)?);
+        return output::line(&serde_json::to_string(manifest)?);
     }
     let top: Vec<String> = manifest
         .top5
@@ -258,15 +258,13 @@ fn print(
     for question in &manifest.questions {
         output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
     }
-    Ok(output::line(&format!("  {}", place.join("panel.png").display()))?)
+    output::line(&format!("  {}", place.join("panel.png").display()))
 }
 
 /// A picture that could not be explained: a line of JSON, or words on stderr.
 fn failed(args: &ExplainArgs, name: &str, error: &anyhow::Error) -> Result<()> {
     if args.json {
-        return Ok(output::line(
-            &json!({"image": name, "error": output::chain(error)}).to_string(),
-        )?);
+        return output::line(&json!({"image": name, "error": output::chain(error)}).to_string());
     }
     // errors about the file itself begin with its name, those about the network do not
     let text = output::chain(error);

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use anyhow::{Context, Result};
+
 use crate::advice;
 
 /// Keeps panics from printing: [`without_panics`] turns them into errors that are reported as such.
@@ -11,7 +13,7 @@ pub fn silence_panics() {
 }
 
 /// Runs a closure; a panic (a bug here or in a dependency) comes back as its message.
-pub fn without_panics<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+pub fn without_panics<T>(run: impl FnOnce() -> T) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let message = payload
             .downcast_ref::<String>()
@@ -22,11 +24,10 @@ pub fn without_panics<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// One line of results. A closed pipe is reported as [`io::ErrorKind::BrokenPipe`].
-pub fn line(text: &str) -> io::Result<()> {
+/// One line of results. A closed pipe is told by [`is_broken_pipe`].
+pub fn line(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 /// The error with all its causes in one line: `cannot read x: permission denied`.

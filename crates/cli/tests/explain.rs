@@ -331,3 +331,38 @@ fn the_picture_is_what_the_network_saw_at_the_photographs_resolution() {
     assert_eq!(size(&["--preprocess", "squash"]), (768, 328), "at most 768, same shape");
     assert_eq!(size(&["--preprocess", "squash", "--picture-size", "2000"]), (1200, 512));
 }
+
+#[test]
+fn a_class_that_is_no_class_is_refused_with_the_reason() {
+    let place = tempfile::tempdir().unwrap();
+    for (class, words) in [
+        ("-1", "class -1 is out of range"),
+        ("1000", "class 1000 is out of range"),
+        ("", "empty word"),
+        ("expresso", "espresso"),
+    ] {
+        for flag in ["--class", "--rather-than"] {
+            let run = introspect(place.path(), &["explain", flag, class]);
+            assert_eq!(run.status.code(), Some(2));
+            assert!(stderr(&run).contains(words), "{}", stderr(&run));
+        }
+    }
+    assert_eq!(names(place.path()), [""; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_stdout_does_not_stop_the_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    photograph(&place.path().join("a.png"), 40, 40, 1);
+    photograph(&place.path().join("b.png"), 40, 40, 2);
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_introspect"))
+        .args(["explain", "a.png", "b.png", "--out", "out"])
+        .current_dir(place.path())
+        .stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("cannot write to standard output"), "{}", stderr(&run));
+    assert_eq!(names(&place.path().join("out")), ["a", "b", "manifest.json"]);
+}

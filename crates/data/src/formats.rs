@@ -150,6 +150,10 @@ fn ends_early(error: &(dyn Error + 'static)) -> bool {
         if io.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof) {
             return true;
         }
+        // the crate png says what its reader said, but does not pass the reader's error on
+        if error.to_string() == ErrorKind::UnexpectedEof.to_string() {
+            return true;
+        }
         next = error.source();
     }
     false

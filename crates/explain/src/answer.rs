@@ -33,7 +33,7 @@ pub struct Answer {
 pub struct Display {
     /// In [0, 1]; all zero if the map is empty.
     pub map: Array2<f32>,
-    /// True if the rectified map is constant, so that there is no range to scale.
+    /// True if the rectified map is constant ([`Answer::is_empty`]), so that there is no range to scale.
     pub empty: bool,
 }
 
@@ -129,9 +129,17 @@ impl Answer {
         let low = map.iter().copied().fold(f32::INFINITY, f32::min);
         let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let range = high - low;
-        let empty = !(range.is_finite() && range > 0.0);
+        let empty = self.is_empty() || !(range.is_finite() && range > 0.0);
         map.mapv_inplace(|v| if empty { 0.0 } else { (v - low) / range });
         Display { map, empty }
+    }
+
+    /// True if the rectified raw map is constant but for rounding: its range is at most a millionth of its
+    /// largest value. (Upsampling a constant rounds too, and min-max would stretch that to a pattern.)
+    pub fn is_empty(&self) -> bool {
+        let (low, high) = self.range();
+        let (low, high) = (low.max(0.0), high.max(0.0));
+        high - low <= 1e-6 * high
     }
 
     /// How much of the raw map is positive.
@@ -143,7 +151,8 @@ impl Answer {
         let total = positive + rest;
         let cells = self.raw.iter().filter(|&&v| v > 0.0).count();
         Evidence {
-            share: if total > 0.0 { positive / total } else { 0.0 },
+            // an empty sum of floats is -0
+            share: if positive > 0.0 { positive / total } else { 0.0 },
             area: if self.raw.is_empty() { 0.0 } else { cells as f64 / self.raw.len() as f64 },
         }
     }
@@ -153,5 +162,46 @@ impl Answer {
         self.raw
             .iter()
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ndarray::array;
+
+    use super::*;
+    use crate::questions::Questions;
+
+    fn answer(raw: Array2<f32>) -> Answer {
+        let asked = Questions::default().about(array![1.0, 2.0].view()).unwrap()[0];
+        Answer { asked, raw }
+    }
+
+    /// Upsampling a constant rounds, and min-max must not stretch that to a pattern.
+    #[test]
+    fn a_constant_map_is_empty_at_every_size() {
+        for value in [0.708_094_3, 0.1, 3.3e-7, 1e20, -1.0, 0.0] {
+            for shape in [(1, 1), (7, 7), (3, 5)] {
+                let answer = answer(Array2::from_elem(shape, value));
+                for side in [31, 224, 337] {
+                    let display = answer.display(side, side);
+                    assert!(display.empty && display.map.iter().all(|&v| v == 0.0), "{value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_that_is_constant_where_it_is_positive_is_not_empty() {
+        assert!(!answer(array![[0.5, -0.5], [0.5, 0.5]]).display(9, 9).empty);
+        assert!(!answer(array![[1.0, 1.00001]]).display(9, 9).empty);
+        assert!(answer(array![[-1.0, -2.0]]).display(9, 9).empty);
+    }
+
+    #[test]
+    fn a_map_without_positive_values_has_a_share_of_plain_zero() {
+        let evidence = answer(array![[-1.0, -2.0]]).evidence();
+        assert!(evidence.share == 0.0 && evidence.share.is_sign_positive());
     }
 }

@@ -44,11 +44,14 @@ pub enum ClassError {
         /// How many classes the network has.
         classes: usize,
     },
-    /// An index beyond the last class.
+    /// The name of a class is empty.
+    #[error("a class needs a name or an index; found an empty word")]
+    NoName,
+    /// An index below 0 or beyond the last class.
     #[error("class {index} is out of range: the network has {classes} classes, 0 to {}", classes.saturating_sub(1))]
     OutOfRange {
         /// The index.
-        index: usize,
+        index: i128,
         /// How many classes the network has.
         classes: usize,
     },
@@ -158,16 +161,18 @@ impl ClassNames {
     /// always an index.
     ///
     /// # Errors
-    /// The index is out of range, no class has the name, or several have.
+    /// The name is empty, the index is out of range, no class has the name, or several have.
     pub fn find(&self, wanted: &str) -> Result<usize, ClassError> {
-        if let Ok(index) = wanted.trim().parse::<usize>() {
-            return if index < self.len() {
-                Ok(index)
-            } else {
-                Err(ClassError::OutOfRange { index, classes: self.len() })
+        if let Ok(index) = wanted.trim().parse::<i128>() {
+            return match usize::try_from(index) {
+                Ok(index) if index < self.len() => Ok(index),
+                _ => Err(ClassError::OutOfRange { index, classes: self.len() }),
             };
         }
         let key = plain(wanted);
+        if key.is_empty() {
+            return Err(ClassError::NoName);
+        }
         let matching = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {
             self.names.iter().enumerate().filter(|(_, n)| test(n)).map(|(i, _)| i).collect()
         };

@@ -1,8 +1,7 @@
 //! Several named arrays in one `.npz` file, as `numpy.load` reads it.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::BufWriter;
+use std::io::Cursor;
 use std::path::Path;
 
 use ndarray::ArrayViewD;
@@ -22,9 +21,8 @@ pub fn write_npz(
 ) -> Result<(), WriteError> {
     let path = path.as_ref();
     check_names(path, arrays)?;
-    let file =
-        File::create(path).map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
-    let mut archive = NpzWriter::new(BufWriter::new(file));
+    // In memory first: an archive that is dropped on a full disk prints what should be this function's error.
+    let mut archive = NpzWriter::new(Cursor::new(Vec::new()));
     for (name, array) in arrays {
         archive.add_array(*name, array).map_err(|source| WriteError::Array {
             path: path.to_owned(),
@@ -32,13 +30,10 @@ pub fn write_npz(
             source,
         })?;
     }
-    let buffer =
+    let archive =
         archive.finish().map_err(|source| WriteError::Finish { path: path.to_owned(), source })?;
-    // Dropping the buffer would write it too, but lose the error of a full disk.
-    buffer
-        .into_inner()
-        .map(drop)
-        .map_err(|error| WriteError::Io { path: path.to_owned(), source: error.into_error() })
+    std::fs::write(path, archive.into_inner())
+        .map_err(|source| WriteError::Io { path: path.to_owned(), source })
 }
 
 /// `numpy.load` finds an array by its member's name, so a name that is doubled or reads as a path would be lost.
@@ -66,6 +61,8 @@ fn check_names(path: &Path, arrays: &[(&str, ArrayViewD<'_, f32>)]) -> Result<()
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use std::fs::File;
+
     use ndarray::{Array1, Array2, ArrayD, arr0};
     use ndarray_npy::NpzReader;
 

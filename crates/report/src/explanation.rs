@@ -313,11 +313,11 @@ fn note(empty: bool, evidence: Evidence) -> String {
 fn percent(fraction: f64) -> String {
     let value = 100.0 * fraction;
     if value > 0.0 && value < 0.05 {
-        "< 0.1\u{a0}%".to_owned()
+        "<\u{a0}0.1\u{a0}%".to_owned()
     } else if value < 9.95 {
         format!("{value:.1}\u{a0}%")
     } else if (99.5..100.0).contains(&value) {
-        "> 99\u{a0}%".to_owned()
+        ">\u{a0}99\u{a0}%".to_owned()
     } else {
         format!("{value:.0}\u{a0}%")
     }
@@ -341,11 +341,11 @@ mod tests {
     fn percentages_keep_two_digits_and_do_not_round_to_nothing() {
         let cases = [
             (0.0, "0.0\u{a0}%"),
-            (0.0001, "< 0.1\u{a0}%"),
+            (0.0001, "<\u{a0}0.1\u{a0}%"),
             (0.031, "3.1\u{a0}%"),
             (0.0996, "10\u{a0}%"),
             (0.834, "83\u{a0}%"),
-            (0.9999, "> 99\u{a0}%"),
+            (0.9999, ">\u{a0}99\u{a0}%"),
             (1.0, "100\u{a0}%"),
         ];
         for (fraction, text) in cases {
