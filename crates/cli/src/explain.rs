@@ -41,7 +41,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     // from here on hidden folders come and go, which a signal must not leave behind
     let interrupt = Interrupt::watch()?;
     // before the network is read, which may take long
-    let folder = RunFolder::open(&out(args), existing(args))?;
+    let folder = RunFolder::open(out(args), existing(args))?;
     let pictures = images.read_ahead();
     let drawing = drawing(args)?;
 
