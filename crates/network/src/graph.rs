@@ -1,20 +1,24 @@
 //! The one form every classifier takes inside: an ONNX graph whose values carry readable names.
 
-use std::cell::RefCell;
+mod initializer;
+mod node;
+
 use std::collections::{HashMap, HashSet};
 
 use rten_onnx::onnx::{
-    AttributeProto, AttributeType, DataLocation, DataType, Dimension, GraphProto, ModelProto,
-    NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto,
-    TypeProto, TypeProtoTensor, ValueInfoProto,
+    DataType, Dimension, GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
+    TypeProtoTensor, ValueInfoProto,
 };
 
+pub(crate) use self::initializer::{Data, Initializer};
+pub(crate) use self::node::{Attribute, Node, Setting, float, int, ints, signed};
 use crate::weights::{Element, Tensor};
 
 /// rten wants external data in a bare file name whose extension starts with `data`.
 pub(crate) const WEIGHTS_FILE: &str = "weights.data";
 
-const OPSET: i64 = 18;
+/// The operator set that graphs written here use; a graph read from a file keeps its own.
+pub(crate) const OPSET: i64 = 18;
 const IR_VERSION: i64 = 9;
 
 /// An axis of a graph input: fixed, or free under a name.
@@ -24,54 +28,28 @@ pub(crate) enum Axis {
     Free(&'static str),
 }
 
-/// An operation of ONNX's default domain. (The protobuf types of `rten_onnx` cannot be shared among
-/// threads; these can, and become those when a graph is written out.)
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub operator: String,
-    pub name: String,
-    pub inputs: Vec<String>,
-    pub outputs: Vec<String>,
-    attributes: Vec<Attribute>,
-}
-
-/// A named setting of a node.
-#[derive(Clone, Debug)]
-pub(crate) struct Attribute {
-    name: &'static str,
-    value: Setting,
-}
-
-#[derive(Clone, Debug)]
-enum Setting {
-    Int(i64),
-    Float(f32),
-    Ints(Vec<usize>),
-}
-
-/// A constant of a graph.
-#[derive(Clone, Debug)]
-pub(crate) struct Initializer {
-    pub name: String,
-    pub dims: Vec<usize>,
-    element: DataType,
-    data: Data,
-}
-
-#[derive(Clone, Debug)]
-enum Data {
-    /// Bytes of the weights' buffer.
-    External { offset: usize, length: usize },
-    /// Bytes of its own.
-    Inline(Vec<u8>),
-}
-
 /// Nodes in topological order, initialisers, inputs. Outputs are declared when it is written out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Graph {
     pub nodes: Vec<Node>,
     pub inputs: Vec<ValueInfoProto>,
     pub initializers: Vec<Initializer>,
+    /// Version of ONNX's own operator set.
+    pub opset: i64,
+    /// Further operator sets: domain and version.
+    pub domains: Vec<(String, i64)>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            inputs: Vec::new(),
+            initializers: Vec::new(),
+            opset: OPSET,
+            domains: Vec::new(),
+        }
+    }
 }
 
 impl Graph {
@@ -98,6 +76,7 @@ impl Graph {
     ) {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         self.nodes.push(Node {
+            domain: String::new(),
             operator: operator.to_owned(),
             name: name.to_owned(),
             inputs: owned(inputs),
@@ -147,10 +126,13 @@ impl Graph {
         let model = ModelProto {
             ir_version: Some(IR_VERSION),
             graph: Some(graph),
-            opset_import: vec![OperatorSetIdProto {
-                domain: Some(String::new()),
-                version: Some(OPSET),
-            }],
+            opset_import: std::iter::once((String::new(), self.opset))
+                .chain(self.domains.iter().cloned())
+                .map(|(domain, version)| OperatorSetIdProto {
+                    domain: Some(domain),
+                    version: Some(version),
+                })
+                .collect(),
             producer_name: Some("introspective".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             metadata_props: Vec::new(),
@@ -214,33 +196,6 @@ impl Graph {
     }
 }
 
-impl Initializer {
-    fn to_proto(&self) -> TensorProto {
-        let mut proto = TensorProto {
-            name: Some(self.name.clone()),
-            dims: self.dims.iter().map(|&d| d as i64).collect(),
-            data_type: Some(self.element),
-            ..TensorProto::default()
-        };
-        match &self.data {
-            Data::Inline(raw) => proto.raw_data = Some(RefCell::new(raw.clone())),
-            Data::External { offset, length } => {
-                let entry = |key: &str, value: String| StringStringEntryProto {
-                    key: Some(key.to_owned()),
-                    value: Some(value),
-                };
-                proto.data_location = Some(DataLocation::EXTERNAL);
-                proto.external_data = vec![
-                    entry("location", WEIGHTS_FILE.to_owned()),
-                    entry("offset", offset.to_string()),
-                    entry("length", length.to_string()),
-                ];
-            }
-        }
-        proto
-    }
-}
-
 fn value_info(name: &str, shape: Option<TensorShapeProto>) -> ValueInfoProto {
     ValueInfoProto {
         name: Some(name.to_owned()),
@@ -248,80 +203,5 @@ fn value_info(name: &str, shape: Option<TensorShapeProto>) -> ValueInfoProto {
             tensor_type: Some(TypeProtoTensor { elem_type: Some(DataType::FLOAT), shape }),
             sequence: None,
         }),
-    }
-}
-
-pub(crate) fn int(name: &'static str, value: i64) -> Attribute {
-    Attribute { name, value: Setting::Int(value) }
-}
-
-pub(crate) fn float(name: &'static str, value: f32) -> Attribute {
-    Attribute { name, value: Setting::Float(value) }
-}
-
-pub(crate) fn ints(name: &'static str, values: &[usize]) -> Attribute {
-    Attribute { name, value: Setting::Ints(values.to_vec()) }
-}
-
-impl Node {
-    /// An integer attribute, or ONNX's default for it.
-    pub fn int(&self, name: &str, default: i64) -> i64 {
-        match self.setting(name) {
-            Some(Setting::Int(value)) => *value,
-            _ => default,
-        }
-    }
-
-    /// A float attribute, or ONNX's default for it.
-    pub fn float(&self, name: &str, default: f32) -> f32 {
-        match self.setting(name) {
-            Some(Setting::Float(value)) => *value,
-            _ => default,
-        }
-    }
-
-    /// An attribute of sizes, or ONNX's default for it.
-    pub fn ints(&self, name: &str, default: &[usize]) -> Vec<usize> {
-        match self.setting(name) {
-            Some(Setting::Ints(values)) => values.clone(),
-            _ => default.to_vec(),
-        }
-    }
-
-    fn setting(&self, name: &str) -> Option<&Setting> {
-        self.attributes.iter().find(|a| a.name == name).map(|a| &a.value)
-    }
-
-    fn to_proto(&self) -> NodeProto {
-        NodeProto {
-            domain: None,
-            name: Some(self.name.clone()),
-            input: self.inputs.clone(),
-            output: self.outputs.clone(),
-            op_type: Some(self.operator.clone()),
-            attribute: self.attributes.iter().map(Attribute::to_proto).collect(),
-        }
-    }
-}
-
-impl Attribute {
-    fn to_proto(&self) -> AttributeProto {
-        let mut proto =
-            AttributeProto { name: Some(self.name.to_owned()), ..AttributeProto::default() };
-        proto.r#type = Some(match &self.value {
-            Setting::Int(value) => {
-                proto.i = Some(*value);
-                AttributeType::INT
-            }
-            Setting::Float(value) => {
-                proto.f = Some(*value);
-                AttributeType::FLOAT
-            }
-            Setting::Ints(values) => {
-                proto.ints = values.iter().map(|&v| v as i64).collect();
-                AttributeType::INTS
-            }
-        });
-        proto
     }
 }
