@@ -33,6 +33,13 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::Mismatch(mismatch) if mismatch.fits.is_empty() => {
             "weights must be a state dict in torchvision's names; `introspect models` lists the architectures"
         }
+        NetworkError::Ambiguous { .. } => "choose one with --model",
+        NetworkError::InputSize { .. } => {
+            "leave --crop and --size away: the file's own size is the default"
+        }
+        NetworkError::UnfitOnnx { .. } => {
+            "docs/bring-your-own-network.md says how to export one that can"
+        }
         NetworkError::Mismatch(_) => "name the architecture that fits with --model",
         NetworkError::UnknownArchitecture { .. } => "`introspect models` lists them all",
         NetworkError::UnknownLayer { .. } => "`introspect layers` lists them all",

@@ -88,9 +88,10 @@ pub struct LayersArgs {
 /// Which network.
 #[derive(clap::Args, Debug)]
 pub struct NetworkArgs {
-    /// Architecture, as `introspect models` lists them [default: what the weights fit, or the
-    /// embedded squeezenet1_1 if no weights are given].
-    #[arg(long, value_name = "NAME")]
+    /// An ONNX file, a file of weights that names its architecture or fits only one, or an architecture's name,
+    /// as `introspect models` lists them [default: what the weights fit, or the embedded
+    /// squeezenet1_1 if no weights are given].
+    #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<String>,
     /// Trained weights in torchvision's names: a safetensors file, f32, f16 or bf16.
     #[arg(long, value_name = "FILE")]

@@ -46,12 +46,13 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let drawing = drawing(args)?;
 
     // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
-    let classifier = ManuallyDrop::new(network::open(&args.network)?);
-    let classes =
-        network::class_names(args.classes.as_deref(), &args.network, classifier.classes())?;
-    let preprocessing = preprocessing(&args.preprocessing, classifier.channels())?;
+    let opened = ManuallyDrop::new(network::open(&args.network)?);
+    let classifier = &opened.classifier;
+    let classes = network::class_names(args.classes.as_deref(), &args.network, &opened)?;
+    let preprocessing = preprocessing(&args.preprocessing, &opened)?;
     let mut questions = questions(args, &classes)?;
     let untouched = args.network.weights.is_none()
+        && args.network.model.is_none()
         && args.classes.is_none()
         && args.preprocessing.is_default()
         && questions == Questions::default();
@@ -65,7 +66,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         optimise: images.count() >= WORTH_OPTIMISING,
         ..SessionOptions::default()
     };
-    let session = ManuallyDrop::new(Session::new(&classifier, &options)?);
+    let session = ManuallyDrop::new(Session::new(classifier, &options)?);
 
     let job = Job {
         session: &session,

@@ -2,75 +2,72 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use introspective_network::{
-    Architecture, ClassNames, Classifier, NetworkError, Weights, embedded,
-};
+use anyhow::{Result, bail};
+use introspective_network::{Architecture, ClassNames, Classifier, Opened, embedded};
 
 use crate::args::NetworkArgs;
 
-/// The network to explain with.
+/// The network to explain with, and what its files say about classes and preprocessing.
 ///
 /// # Errors
-/// `--model` without weights (only the embedded one has them), or weights that do not fit.
-pub fn open(args: &NetworkArgs) -> Result<Classifier> {
+/// `--model` without weights (only the embedded one has them), or files that do not fit.
+pub fn open(args: &NetworkArgs) -> Result<Opened> {
     match (&args.model, &args.weights) {
-        (None, None) => Ok(embedded::squeezenet()?),
+        (None, None) => Ok(embedded::squeezenet()?.into()),
+        (Some(model), None) if is_path(model) => Ok(Opened::from_path(Path::new(model), None)?),
         (Some(name), None) => {
             let architecture: Architecture = name.parse()?;
             if architecture == Architecture::SqueezeNet1_1 {
-                return Ok(embedded::squeezenet()?);
+                return Ok(embedded::squeezenet()?.into());
             }
+            bail!("--model {name} needs --weights FILE; only squeezenet1_1 has embedded weights")
+        }
+        (Some(model), Some(_)) if is_path(model) => {
             bail!(
-                "--model {name} needs --weights FILE.safetensors; only squeezenet1_1 has embedded weights"
+                "--model {model} is a file that has its weights; --weights goes with an architecture's name"
             )
         }
-        (model, Some(path)) => from_file(model.as_deref(), path),
+        (model, Some(path)) => {
+            // a mistyped name should not wait for a large file
+            let architecture = model.as_deref().map(str::parse).transpose()?;
+            Ok(Opened::from_path(path, architecture)?)
+        }
     }
 }
 
 /// The network to list layers of: without weights, an untrained one of 1000 classes.
 pub fn for_layers(args: &NetworkArgs) -> Result<Classifier> {
     match (&args.model, &args.weights) {
-        (Some(name), None) => Ok(Classifier::untrained(name.parse()?, 1000, 3)?),
-        _ => open(args),
+        (Some(name), None) if !is_path(name) => Ok(Classifier::untrained(name.parse()?, 1000, 3)?),
+        _ => Ok(open(args)?.classifier),
     }
 }
 
-fn from_file(model: Option<&str>, path: &Path) -> Result<Classifier> {
-    // a mistyped name should not wait for a large file
-    let named: Option<Architecture> = model.map(str::parse).transpose()?;
-    let weights = Weights::read(path)?;
-    let architecture = match named {
-        Some(architecture) => architecture,
-        None => the_one_that_fits(&weights, path)?,
-    };
-    Ok(Classifier::from_zoo(architecture, weights)?)
+/// A file or folder rather than an architecture's name: one that exists, or looks like one.
+fn is_path(model: &str) -> bool {
+    let known = model.parse::<Architecture>().is_ok();
+    let path = Path::new(model);
+    let extensions = ["onnx", "safetensors", "pth", "pt", "bin", "ckpt"];
+    let like_a_file = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| extensions.contains(&extension.to_ascii_lowercase().as_str()));
+    !known && (like_a_file || model.contains(std::path::MAIN_SEPARATOR) || path.exists())
 }
 
-fn the_one_that_fits(weights: &Weights, path: &Path) -> Result<Architecture> {
-    match Architecture::fitting(weights)[..] {
-        [only] => Ok(only),
-        [] => Err(NetworkError::Mismatch(Box::new(Architecture::closest(weights))))
-            .context("the weights fit no architecture of the zoo; the nearest"),
-        ref several => {
-            let names: Vec<&str> = several.iter().map(|a| a.name()).collect();
-            bail!("{} fits {}; choose one with --model", path.display(), names.join(" and "))
-        }
-    }
-}
-
-/// The names that `--classes` gives; the embedded network brings its own.
+/// The names that `--classes` gives, else those that came with the network; the embedded one brings its own.
 ///
 /// # Errors
 /// The file cannot be read, or names another number of classes.
-pub fn class_names(flag: Option<&str>, args: &NetworkArgs, classes: usize) -> Result<ClassNames> {
-    let names = match flag {
-        Some("imagenet") => embedded::imagenet_classes(),
-        Some(path) => ClassNames::read(Path::new(path))?,
-        None if args.weights.is_none() => embedded::imagenet_classes(),
-        None => return Ok(ClassNames::numbered(classes)),
+pub fn class_names(flag: Option<&str>, args: &NetworkArgs, opened: &Opened) -> Result<ClassNames> {
+    let embedded = args.weights.is_none() && !args.model.as_deref().is_some_and(is_path);
+    let names = match (flag, &opened.classes) {
+        (Some("imagenet"), _) => embedded::imagenet_classes(),
+        (Some(path), _) => ClassNames::read(Path::new(path))?,
+        (None, Some(names)) => names.clone(),
+        (None, None) if embedded => embedded::imagenet_classes(),
+        (None, None) => return Ok(ClassNames::numbered(opened.classifier.classes())),
     };
-    names.check(classes)?;
+    names.check(opened.classifier.classes())?;
     Ok(names)
 }

@@ -1,7 +1,9 @@
 //! What the flags say is done to a picture.
 
 use anyhow::{Result, bail};
-use introspective_network::{IMAGENET_MEAN, IMAGENET_STD, MAX_SIDE, Method, Preprocessing};
+use introspective_network::{
+    Classifier, IMAGENET_MEAN, IMAGENET_STD, MAX_SIDE, Method, Opened, Preprocessing,
+};
 
 use crate::args::{PreprocessArg, PreprocessingArgs};
 
@@ -10,23 +12,25 @@ use crate::args::{PreprocessArg, PreprocessingArgs};
 /// # Errors
 /// A flag that the method does not know, values for another number of channels, or a network that
 /// sees no colours and whose mean and deviation nobody gave.
-pub fn preprocessing(args: &PreprocessingArgs, channels: usize) -> Result<Preprocessing> {
+pub fn preprocessing(args: &PreprocessingArgs, opened: &Opened) -> Result<Preprocessing> {
+    let channels = opened.classifier.channels();
+    if let Some(usual) = opened.preprocessing.as_ref().filter(|_| args.is_default()) {
+        return Ok(usual.clone());
+    }
+    let side = input_side(&opened.classifier)?;
     let pixels = |flag: Option<u32>, usual: usize| flag.map_or(usual, |side| side as usize);
     let method = match args.preprocess {
         PreprocessArg::Torchvision => {
-            let crop = pixels(args.crop, 224);
+            let crop = pixels(args.crop, side);
             // with --crop alone the margin around it stays what torchvision's is: 256 / 224
-            let size = pixels(
-                args.size,
-                if args.crop.is_none() { 256 } else { (crop * 256 / 224).min(MAX_SIDE.max(crop)) },
-            );
+            let size = pixels(args.size, (crop * 256 / 224).min(MAX_SIDE.max(crop)));
             Method::Torchvision { size, crop }
         }
         PreprocessArg::Squash => {
             if args.crop.is_some() {
                 bail!("--crop cuts nothing with --preprocess squash; the input's side is --size");
             }
-            Method::Squash { size: pixels(args.size, 224) }
+            Method::Squash { size: pixels(args.size, side) }
         }
     };
     if !matches!(channels, 1 | 3) {
@@ -43,4 +47,16 @@ pub fn preprocessing(args: &PreprocessingArgs, channels: usize) -> Result<Prepro
     let mean = values("--mean", &args.mean, IMAGENET_MEAN)?;
     let std = values("--std", &args.std, IMAGENET_STD)?;
     Ok(Preprocessing::new(method, mean, std)?)
+}
+
+/// Side of the input: what the network demands, else 224.
+fn input_side(classifier: &Classifier) -> Result<usize> {
+    match classifier.input_size() {
+        None => Ok(224),
+        Some([height, width]) if height == width => Ok(height),
+        Some([height, width]) => bail!(
+            "{} takes inputs of {height} x {width} pixels; pictures are prepared to squares only",
+            classifier.name()
+        ),
+    }
 }

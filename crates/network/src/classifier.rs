@@ -1,6 +1,8 @@
 //! A trained classifier, opened: its graph, its layers, its weights in the runtime's hands.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayD};
@@ -27,8 +29,27 @@ pub struct Classifier {
     default_layer: String,
     classes: usize,
     channels: usize,
+    input_size: Option<[usize; 2]>,
     sha256: String,
     origin: String,
+}
+
+/// What a classifier is made of, wherever it came from.
+pub(crate) struct Parts {
+    pub name: String,
+    pub graph: Graph,
+    pub layers: Layers,
+    /// Value with the logits.
+    pub logits: String,
+    pub classes: usize,
+    pub channels: usize,
+    /// Height and width, if the graph takes no other.
+    pub input_size: Option<[usize; 2]>,
+    pub default_layer: String,
+    /// What the graph's external initialisers point into.
+    pub bytes: Cow<'static, [u8]>,
+    pub sha256: String,
+    pub origin: String,
 }
 
 impl std::fmt::Debug for Classifier {
@@ -67,18 +88,55 @@ impl Classifier {
         if classes == 0 || channels == 0 {
             return Err(NetworkError::NoClasses { model: name, classes, channels });
         }
-        let (_, target) = layers.find(&name, default_layer)?;
-        let last = Head::find(&graph, target, &logits)
-            .and_then(|(_, weight)| Some((weight.clone(), Arc::new(matrix(&weights, &weight)?))));
-        tracing::debug!(model = %name, classes, channels, "opened");
         let (sha256, origin) = (weights.sha256().to_owned(), weights.origin().to_owned());
-        let runtime = Runtime::new(weights.into_bytes())
-            .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
-        Ok(Self {
+        Self::assemble(Parts {
+            name,
+            graph,
+            layers,
+            logits,
+            classes,
+            channels,
+            input_size: None,
+            default_layer: default_layer.to_owned(),
+            bytes: weights.into_bytes(),
             sha256,
             origin,
+        })
+    }
+
+    /// A network from an ONNX file, whatever framework wrote it.
+    ///
+    /// Large weights may lie in further files beside it. The picture must be float32, batch x channels x height
+    /// x width (or channels last), the output one vector of logits or its softmax, which is taken off. Layers
+    /// have the dotted names of PyTorch's modules where the exporter wrote them down, else values their own.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or is no such classifier.
+    pub fn from_onnx(path: &Path) -> Result<Self> {
+        Self::assemble(crate::onnx::read(path)?)
+    }
+
+    /// Like [`Classifier::from_onnx`], from bytes in memory that hold all weights; `origin` is what errors
+    /// call them.
+    ///
+    /// # Errors
+    /// As [`Classifier::from_onnx`].
+    pub fn from_onnx_bytes(bytes: Vec<u8>, origin: &str) -> Result<Self> {
+        Self::assemble(crate::onnx::from_bytes(bytes, origin, Path::new(""), origin)?)
+    }
+
+    fn assemble(parts: Parts) -> Result<Self> {
+        let Parts { name, graph, layers, logits, classes, channels, .. } = parts;
+        let target = layers.find(&name, &parts.default_layer).map(|(_, value)| value).ok();
+        let last = target.and_then(|target| Head::find(&graph, target, &logits));
+        let last = last.and_then(|(_, weight)| {
+            Some((weight.clone(), Arc::new(matrix(&graph, &parts.bytes, &weight)?)))
+        });
+        tracing::debug!(model = %name, classes, channels, "opened");
+        let runtime = Runtime::new(parts.bytes)
+            .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
+        Ok(Self {
             runtime,
-            default_layer: default_layer.to_owned(),
             name,
             graph,
             layers,
@@ -86,6 +144,10 @@ impl Classifier {
             last,
             classes,
             channels,
+            input_size: parts.input_size,
+            default_layer: parts.default_layer,
+            sha256: parts.sha256,
+            origin: parts.origin,
         })
     }
 
@@ -110,6 +172,11 @@ impl Classifier {
     /// Number of input channels: 3 for colour, 1 for grey.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// Height and width of the input, if the network takes no other.
+    pub fn input_size(&self) -> Option<[usize; 2]> {
+        self.input_size
     }
 
     /// Where the weights came from.

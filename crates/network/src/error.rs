@@ -46,6 +46,14 @@ pub enum NetworkError {
     /// The weights do not fit the architecture.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
+    /// The weights fit several architectures, and nobody said which one they are of.
+    #[error("{origin} fits {}", fits.join(" and "))]
+    Ambiguous {
+        /// Where the weights came from.
+        origin: String,
+        /// The architectures.
+        fits: Vec<String>,
+    },
     /// No architecture of that name is in the zoo.
     #[error("there is no architecture named {name:?}; nearest: {}", nearest.join(", "))]
     UnknownArchitecture {
@@ -132,6 +140,35 @@ pub enum NetworkError {
         /// What the runtime said.
         reason: String,
     },
+    /// An ONNX file is damaged.
+    #[error("{origin} is not a valid ONNX file: {reason}")]
+    CorruptOnnx {
+        /// The file.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An ONNX file is valid, but no classifier of pictures that can be explained here.
+    #[error("{origin} cannot be explained: {reason}")]
+    UnfitOnnx {
+        /// The file.
+        origin: String,
+        /// What it has, and what was expected.
+        reason: String,
+    },
+    /// The network takes inputs of one size only.
+    #[error(
+        "{model} takes inputs of {} x {} pixels only (height x width); the picture was prepared to {} x {}",
+        expected[0], expected[1], found[0], found[1]
+    )]
+    InputSize {
+        /// The network.
+        model: String,
+        /// Height and width it was given.
+        found: [usize; 2],
+        /// Height and width it wants.
+        expected: [usize; 2],
+    },
     /// The network's output is not a number.
     #[error(
         "{model} gave {count} logits that are infinite or not a number; its weights are probably damaged or of another architecture"
@@ -159,6 +196,8 @@ pub struct Mismatch {
     pub misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// Architectures of the zoo that the file would fit.
     pub fits: Vec<String>,
+    /// True if nobody named the architecture, and this is the nearest of all, none of which fits.
+    pub searched: bool,
 }
 
 impl Mismatch {
@@ -170,7 +209,12 @@ impl Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} does not fit {}", self.origin, self.architecture)?;
+        if self.searched {
+            write!(f, "{} fits no architecture of the zoo; the nearest is ", self.origin)?;
+            f.write_str(&self.architecture)?;
+        } else {
+            write!(f, "{} does not fit {}", self.origin, self.architecture)?;
+        }
         let counted = |f: &mut fmt::Formatter<'_>, what: &str, names: &[String]| match names {
             [] => Ok(()),
             [first, ..] => write!(f, "; {} {what} (first: {first})", names.len()),

@@ -6,7 +6,6 @@
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix4};
 
 use crate::graph::{Graph, Node};
-use crate::weights::Weights;
 
 /// How alpha, the spatially averaged gradient of the logits at the target layer, is computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +98,10 @@ impl Head {
 }
 
 /// The head's weight as an N x K matrix.
-pub(crate) fn matrix(weights: &Weights, name: &str) -> Option<Array2<f32>> {
-    let values = weights.values(name)?;
-    let (rows, columns) = (values.shape().first().copied()?, values.shape().get(1).copied()?);
-    values.into_shape_with_order((rows, columns)).ok()
+pub(crate) fn matrix(graph: &Graph, buffer: &[u8], name: &str) -> Option<Array2<f32>> {
+    let tensor = graph.initializer(name)?;
+    let (rows, columns) = (*tensor.dims.first()?, *tensor.dims.get(1)?);
+    Array2::from_shape_vec((rows, columns), tensor.floats(buffer)?).ok()
 }
 
 struct Walk<'g> {

@@ -1,6 +1,6 @@
 //! Names of layers: torchvision's dotted ones, and the underscore forms of the authors' code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{NetworkError, Result};
 use crate::nearest::nearest;
@@ -14,6 +14,8 @@ pub(crate) struct Layers {
     /// (module, value), in order of the first call.
     entries: Vec<(String, String)>,
     by_name: HashMap<String, usize>,
+    /// Values that may also be asked for by their own names, unlisted.
+    values: HashSet<String>,
 }
 
 impl Layers {
@@ -24,6 +26,21 @@ impl Layers {
         }
         self.by_name.insert(module.to_owned(), self.entries.len());
         self.entries.push((module.to_owned(), value.to_owned()));
+    }
+
+    /// Lets a value be found by its own name too.
+    pub fn set_value(&mut self, value: &str) {
+        self.values.insert(value.to_owned());
+    }
+
+    /// The shortest name of the module whose output a value is, or the value's own name.
+    pub fn name_of<'a>(&'a self, value: &'a str) -> &'a str {
+        let depth = |name: &str| (name.matches('.').count(), name.len());
+        self.iter()
+            .filter(|&(_, of)| of == value)
+            .map(|(module, _)| module)
+            .min_by_key(|module| depth(module))
+            .unwrap_or(value)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -42,6 +59,7 @@ impl Layers {
             .map(|&index| &self.entries[index])
             .or_else(|| self.entries.iter().find(|(module, _)| plain(module) == wanted))
             .map(|(module, value)| (module.as_str(), value.as_str()))
+            .or_else(|| self.values.get(name).map(|value| (value.as_str(), value.as_str())))
             .ok_or_else(|| NetworkError::UnknownLayer {
                 model: model.to_owned(),
                 name: name.to_owned(),

@@ -26,6 +26,8 @@ mod graph;
 mod head;
 mod layers;
 mod nearest;
+mod onnx;
+mod open;
 mod preprocess;
 mod runtime;
 mod session;
@@ -37,6 +39,7 @@ pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};
 pub use nearest::nearest;
+pub use open::Opened;
 pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
     Preprocessing, Region, resize_rgb,

@@ -166,6 +166,10 @@ impl<'c> Session<'c> {
                 expected: format!("{} x height x width", self.classifier.channels()),
             });
         }
+        if let Some(expected) = self.classifier.input_size().filter(|&e| e != [height, width]) {
+            let (model, found) = (self.classifier.name.clone(), [height, width]);
+            return Err(NetworkError::InputSize { model, found, expected });
+        }
         let values = self
             .engine
             .run(&[picture.insert_axis(Axis(0)).into_dyn()], self.threads.as_ref())

@@ -208,7 +208,7 @@ impl Weights {
 }
 
 /// An exponent of all ones means infinity or NaN, in each of the formats.
-fn all_finite(raw: &[u8], dtype: Element) -> bool {
+pub(crate) fn all_finite(raw: &[u8], dtype: Element) -> bool {
     let half = |mask: u16| {
         raw.as_chunks::<2>().0.iter().all(|&pair| u16::from_le_bytes(pair) & mask != mask)
     };
@@ -223,7 +223,7 @@ fn all_finite(raw: &[u8], dtype: Element) -> bool {
     }
 }
 
-fn to_f32(raw: &[u8], dtype: Element) -> impl Iterator<Item = f32> {
+pub(crate) fn to_f32(raw: &[u8], dtype: Element) -> impl Iterator<Item = f32> {
     raw.chunks_exact(dtype.size()).map(move |bytes| match (dtype, bytes) {
         (Element::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
         (Element::F16, &[a, b]) => half::f16::from_le_bytes([a, b]).to_f32(),
@@ -233,7 +233,7 @@ fn to_f32(raw: &[u8], dtype: Element) -> impl Iterator<Item = f32> {
     })
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
         // writing to a String cannot fail
         let _ = write!(text, "{byte:02x}");

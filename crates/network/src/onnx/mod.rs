@@ -1,0 +1,194 @@
+//! Classifiers from ONNX files.
+//!
+//! A file is read strictly ([`wire`], [`model`]), its large constants are put side by side into one aligned
+//! buffer ([`place`]), its nodes into an order of computation ([`order`]), and what the classifier needs to
+//! know is found from the graph: the picture, the logits, the default layer ([`ends`]), names of layers
+//! ([`names`]), and shapes without running it ([`shapes`]).
+//!
+//! What is accepted: one float32 picture in (channels first or last, batch 1 or free), one vector of logits or
+//! its softmax out; operators that the runtime knows. Everything else is an error that says what was found.
+
+mod ends;
+mod model;
+mod names;
+mod order;
+mod place;
+mod shapes;
+mod wire;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use self::model::Model;
+use crate::classifier::Parts;
+use crate::error::{NetworkError, Result};
+use crate::graph::{Graph, OPSET};
+use crate::layers::Layers;
+
+/// Side of the picture that shapes are found for if the file leaves it free.
+const USUAL_SIDE: usize = 224;
+/// Operator sets whose operators mean what the gradient's rules take them to mean.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+/// No kernel, stride or padding of a classifier comes near this.
+const MAX_WINDOW: i64 = 1 << 14;
+
+/// Reads a file.
+///
+/// # Errors
+/// The file cannot be read or is damaged, or is no classifier of pictures.
+pub(crate) fn read(path: &Path) -> Result<Parts> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| NetworkError::ReadWeights { path: path.to_owned(), source })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
+    from_bytes(bytes, &name, folder, &path.display().to_string())
+}
+
+/// Like [`read`], from bytes in memory; external data lie in `folder`.
+pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str) -> Result<Parts> {
+    let corrupt = |reason: String| NetworkError::CorruptOnnx { origin: origin.to_owned(), reason };
+    let unfit = |reason: String| NetworkError::UnfitOnnx { origin: origin.to_owned(), reason };
+
+    let model = Model::parse(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    let opset = check(&model).map_err(unfit)?;
+    let Model { opsets, nodes, tensors, inputs, outputs, .. } = model;
+    let (initializers, buffer, sha256) = place::place(tensors, &bytes, folder, origin)?;
+    drop(bytes);
+
+    let mut graph = Graph { initializers, opset, ..Graph::default() };
+    graph.domains = opsets.into_iter().filter(|(domain, _)| !is_standard(domain)).collect();
+    let mut scopes = HashMap::new();
+    for parsed in nodes {
+        if let (Some(text), Some(output)) = (parsed.scopes, parsed.node.outputs.first()) {
+            scopes.insert(output.clone(), text);
+        }
+        graph.nodes.push(parsed.node);
+    }
+    windows_are_sane(&graph).map_err(corrupt)?;
+    order::resolve_constants(&mut graph).map_err(corrupt)?;
+    all_finite(&graph, &buffer, origin)?;
+    let picture = ends::picture(&graph, &inputs).map_err(unfit)?;
+    picture.declare(&mut graph);
+    let logits = ends::logits(&mut graph, &outputs).map_err(unfit)?;
+    order::sort_towards(&mut graph, &logits).map_err(corrupt)?;
+
+    let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
+    let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
+    let classes = match shapes.get(&logits).map(Vec::as_slice) {
+        Some(&[1, classes]) => Some(classes),
+        Some(shape) => {
+            return Err(unfit(format!(
+                "its output {logits} has shape {shape:?}; expected 1 x classes"
+            )));
+        }
+        None => ends::classes(&graph, &logits),
+    };
+    let classes = classes.filter(|&classes| classes > 0).ok_or_else(|| {
+        unfit(format!("the number of classes cannot be told from its output {logits}"))
+    })?;
+    let layers: Layers = names::layers(&graph, &scopes);
+    let default_layer = ends::target(&graph, &logits, classes, &shapes)
+        .map(|value| layers.name_of(&value).to_owned())
+        .unwrap_or_default();
+    Ok(Parts {
+        name: name.to_owned(),
+        graph,
+        layers,
+        logits,
+        classes,
+        channels: picture.channels,
+        input_size: picture.size,
+        default_layer,
+        bytes: buffer.into(),
+        sha256,
+        origin: origin.to_owned(),
+    })
+}
+
+fn is_standard(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
+
+/// Things that no file here may have, and the version of ONNX's own operators.
+fn check(model: &Model) -> Result<i64, String> {
+    if !model.has_graph || model.nodes.is_empty() {
+        return Err("it has no graph, or one without nodes".to_owned());
+    }
+    if model.sparse > 0 {
+        return Err("it has sparse tensors".to_owned());
+    }
+    for parsed in &model.nodes {
+        let node = &parsed.node;
+        let named = || format!("node {} ({})", node.name, node.operator);
+        if parsed.subgraph {
+            return Err(format!("{} holds a graph of its own", named()));
+        }
+        if !is_standard(&node.domain) {
+            let functions = if model.functions > 0 {
+                "; it may be a function: inline functions first"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "{} is of the operator set {}, not of ONNX's own{functions}",
+                named(),
+                node.domain
+            ));
+        }
+    }
+    let opset = model
+        .opsets
+        .iter()
+        .find(|(domain, _)| is_standard(domain))
+        .map_or(OPSET, |(_, version)| *version);
+    if !OPSETS.contains(&opset) {
+        return Err(format!(
+            "it uses operator set {opset}; expected {} to {}",
+            OPSETS.start(),
+            OPSETS.end()
+        ));
+    }
+    Ok(opset)
+}
+
+/// Kernels, strides and paddings within reason: some runtimes trust them.
+fn windows_are_sane(graph: &Graph) -> Result<(), String> {
+    for node in &graph.nodes {
+        if !matches!(
+            node.operator.as_str(),
+            "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "LpPool"
+        ) {
+            continue;
+        }
+        for (name, least) in [
+            ("kernel_shape", 1),
+            ("strides", 1),
+            ("dilations", 1),
+            ("pads", 0),
+            ("output_padding", 0),
+        ] {
+            let values = node.signed(name).unwrap_or_default();
+            if values.iter().any(|value| !(least..=MAX_WINDOW).contains(value)) {
+                return Err(format!(
+                    "node {} ({}) has {name} {values:?}; expected numbers from {least} to {MAX_WINDOW}",
+                    node.name, node.operator
+                ));
+            }
+        }
+        if node.int("group", 1) < 1 {
+            return Err(format!("node {} ({}) has a group below 1", node.name, node.operator));
+        }
+    }
+    Ok(())
+}
+
+/// The engine's ReLU turns NaN into zero, so nothing would show later. (Small constants may well be infinite.)
+fn all_finite(graph: &Graph, buffer: &[u8], origin: &str) -> Result<()> {
+    for tensor in &graph.initializers {
+        if !tensor.is_finite(buffer) {
+            let (origin, name) = (origin.to_owned(), tensor.name.clone());
+            return Err(NetworkError::WeightNotFinite { origin, name });
+        }
+    }
+    Ok(())
+}

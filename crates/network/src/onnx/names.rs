@@ -1,0 +1,195 @@
+//! Which module of the trained network each value of an exported graph belongs to.
+//!
+//! Both of PyTorch's exporters say so: one in the nodes' names (`/layer4/layer4.2/relu_2/Relu`), the other
+//! in metadata (`['', 'layer4', 'layer4.2', 'layer4.2.relu', 'relu_48']`). A module's output is the last
+//! value computed inside it. Graphs of other exporters have no modules: their values go by their own names.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::graph::{Graph, Node};
+use crate::layers::Layers;
+
+/// What a convolution into which the exporter folded the batch normalisation behind it is called: its own
+/// output is nowhere in the file.
+const FOLDED: &str = "+folded";
+
+/// Names of layers; `scopes` has the metadata of nodes by their first output.
+pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers {
+    let chains: Vec<Vec<String>> = graph
+        .nodes
+        .iter()
+        .map(|node| match scopes.get(node.outputs.first().map_or("", String::as_str)) {
+            Some(text) => from_metadata(text),
+            None => from_path(&node.name),
+        })
+        .collect();
+    let modules: HashSet<&str> = chains.iter().flatten().map(String::as_str).collect();
+    let mut layers = Layers::default();
+    for (node, chain) in graph.nodes.iter().zip(&chains) {
+        let Some(output) = node.outputs.first().filter(|_| computes_activations(node)) else {
+            continue;
+        };
+        layers.set_value(output);
+        let Some((own, outer)) = chain.split_last() else { continue };
+        for module in outer {
+            layers.set(module, output);
+        }
+        if is_folded(node) {
+            layers.set(&format!("{own}{FOLDED}"), output);
+            // in a Sequential the normalisation is the next in number, and gone
+            if let Some(next) = successor(own).filter(|next| !modules.contains(next.as_str())) {
+                layers.set(&next, output);
+            }
+            continue;
+        }
+        // `relu_2` is the third call of `relu`, if there is a `relu` beside it
+        if let Some((base, count)) = own.rsplit_once('_')
+            && count.bytes().all(|b| b.is_ascii_digit())
+            && modules.contains(base)
+        {
+            layers.set(base, output);
+        }
+        layers.set(own, output);
+    }
+    if layers.iter().next().is_none() {
+        for node in graph.nodes.iter().filter(|node| computes_activations(node)) {
+            if let Some(output) = node.outputs.first() {
+                layers.set(output, output);
+            }
+        }
+    }
+    layers
+}
+
+/// Not a shape, an index or a mask.
+fn computes_activations(node: &Node) -> bool {
+    !matches!(
+        node.operator.as_str(),
+        "Shape"
+            | "Size"
+            | "ConstantOfShape"
+            | "Range"
+            | "NonZero"
+            | "Equal"
+            | "Greater"
+            | "Less"
+            | "GreaterOrEqual"
+            | "LessOrEqual"
+            | "And"
+            | "Or"
+            | "Not"
+            | "ArgMax"
+            | "ArgMin"
+            | "Cast"
+    )
+}
+
+/// `['', 'layer4', 'layer4.2', 'add_15']` -> `layer4`, `layer4.2`: all but the root and the node itself.
+fn from_metadata(text: &str) -> Vec<String> {
+    let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+    let mut names: Vec<String> =
+        inner.split(',').map(|name| name.trim().trim_matches(['\'', '"']).to_owned()).collect();
+    names.pop();
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// `/features/features.7/features.7.2/block/block.5/MatMul` -> `features`, `features.7`, `features.7.2`,
+/// `features.7.2.block`, `features.7.2.block.5`. A part that goes on where the one before ends replaces it.
+fn from_path(name: &str) -> Vec<String> {
+    let Some(path) = name.strip_prefix('/') else { return Vec::new() };
+    let parts: Vec<&str> = path.split('/').collect();
+    let Some((_, parts)) = parts.split_last() else { return Vec::new() };
+    let mut chain: Vec<String> = Vec::new();
+    // length of the dotted name before the part that a next one may replace
+    let (mut prefix, mut last) = (String::new(), "");
+    for part in parts {
+        let goes_on = part.strip_prefix(last).is_some_and(|rest| rest.starts_with('.'));
+        if !last.is_empty() && !goes_on {
+            prefix = chain.last().map(|name| format!("{name}.")).unwrap_or_default();
+        }
+        chain.push(format!("{prefix}{part}"));
+        last = part;
+    }
+    chain
+}
+
+/// The exporter that writes paths names a weight that it changed `onnx::Conv_653`, and leaves
+/// `layer4.2.conv3.weight` its name.
+fn is_folded(node: &Node) -> bool {
+    node.operator == "Conv"
+        && node.name.starts_with('/')
+        && node.inputs.get(1).is_some_and(|weight| weight.starts_with("onnx::"))
+}
+
+/// `features.40` -> `features.41`.
+fn successor(module: &str) -> Option<String> {
+    let (parent, number) = module.rsplit_once('.')?;
+    let next = number.parse::<u32>().ok()?.checked_add(1)?;
+    Some(format!("{parent}.{next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_metadata_become_dotted_names() {
+        let path = "/features/features.7/features.7.2/block/block.5/MatMul";
+        let expected = [
+            "features",
+            "features.7",
+            "features.7.2",
+            "features.7.2.block",
+            "features.7.2.block.5",
+        ];
+        assert_eq!(from_path(path), expected);
+        assert_eq!(
+            from_path("/layer4/layer4.2/relu_2/Relu"),
+            ["layer4", "layer4.2", "layer4.2.relu_2"]
+        );
+        assert_eq!(
+            from_path("/resnet/encoder/stages.0/layers.1/Add"),
+            [
+                "resnet",
+                "resnet.encoder",
+                "resnet.encoder.stages.0",
+                "resnet.encoder.stages.0.layers.1"
+            ]
+        );
+        assert_eq!(from_path("/Flatten"), [""; 0]);
+        assert_eq!(from_path("Conv_12"), [""; 0]);
+        let text = "['', 'layer4', 'layer4.2', 'layer4.2.relu', 'relu_48']";
+        assert_eq!(from_metadata(text), ["layer4", "layer4.2", "layer4.2.relu"]);
+    }
+
+    fn find<'l>(layers: &'l Layers, name: &str) -> Option<&'l str> {
+        layers.find("test", name).ok().map(|(_, value)| value)
+    }
+
+    #[test]
+    fn a_module_is_its_last_call_and_a_folded_convolution_says_so() {
+        let mut graph = Graph::default();
+        let nodes = [
+            ("Conv", "/l/l.0/conv/Conv", "onnx::Conv_1"),
+            ("Relu", "/l/l.0/relu/Relu", "a"),
+            ("Conv", "/l/l.0/conv2/Conv", "l.0.conv2.weight"),
+            ("Relu", "/l/l.0/relu_1/Relu", "b"),
+            ("Conv", "/l/l.2/Conv", "onnx::Conv_2"),
+            ("Relu", "/l/l.4/Relu", "c"),
+        ];
+        for (index, (operator, name, weight)) in nodes.into_iter().enumerate() {
+            graph.node(operator, name, &["x", weight], &[&format!("v{index}")], Vec::new());
+        }
+        let layers = layers(&graph, &HashMap::new());
+        assert_eq!(find(&layers, "l.0.relu"), Some("v3"));
+        assert_eq!(find(&layers, "l.0.relu_1"), Some("v3"));
+        assert_eq!(find(&layers, "l.0.conv"), None);
+        assert_eq!(find(&layers, "l.0.conv+folded"), Some("v0"));
+        assert_eq!(find(&layers, "l.0.conv2"), Some("v2"));
+        assert_eq!(find(&layers, "l.3"), Some("v4"));
+        assert_eq!(find(&layers, "l.2"), None);
+        assert_eq!(find(&layers, "l"), Some("v5"));
+        assert_eq!(find(&layers, "v1"), Some("v1"));
+    }
+}
