@@ -43,7 +43,9 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::Mismatch(_) => "name the architecture that fits with --model",
         NetworkError::UnknownArchitecture { .. } => "`introspect models` lists them all",
         NetworkError::UnknownLayer { .. } => "`introspect layers` lists them all",
-        NetworkError::NotSpatial { .. } | NetworkError::NoPath { .. } => {
+        NetworkError::NotSpatial { .. }
+        | NetworkError::NoPath { .. }
+        | NetworkError::NoDefaultLayer { .. } => {
             "choose a convolutional layer; `introspect layers` lists their shapes"
         }
         NetworkError::Run { .. } => "a larger input may help: --size and --crop",

@@ -72,6 +72,12 @@ pub enum NetworkError {
         /// Names like it, nearest first.
         nearest: Vec<String>,
     },
+    /// Nobody named a layer, and none suggests itself.
+    #[error("{model} has no value with height and width before its logits that could be found")]
+    NoDefaultLayer {
+        /// The network.
+        model: String,
+    },
     /// A layer whose output has no height and width cannot carry a map.
     #[error(
         "layer {layer} has output shape {shape:?}; a map needs a layer with batch, channels, height and width"

@@ -83,6 +83,9 @@ impl<'c> Session<'c> {
     pub fn new(classifier: &'c Classifier, options: &SessionOptions) -> Result<Self> {
         let graph = &classifier.graph;
         let wanted = options.layer.as_deref().unwrap_or(classifier.default_layer());
+        if wanted.is_empty() {
+            return Err(NetworkError::NoDefaultLayer { model: classifier.name.clone() });
+        }
         let (layer, target) = classifier.layers.find(&classifier.name, wanted)?;
 
         if target == classifier.logits {

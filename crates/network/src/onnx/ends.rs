@@ -174,11 +174,11 @@ pub(super) fn producer<'g>(graph: &'g Graph, value: &str) -> Option<&'g Node> {
 }
 
 /// The value that maps are drawn at unless another is named: the last one with height and width before the
-/// final pooling or flattening, whose channels are not the classes.
+/// final pooling or flattening, whose channels are not as many as `classes`.
 pub(super) fn target(
     graph: &Graph,
     logits: &str,
-    classes: usize,
+    classes: Option<usize>,
     shapes: &HashMap<String, Vec<usize>>,
 ) -> Option<String> {
     let maps = |value: &str| match shapes.get(value).map(Vec::as_slice) {
@@ -186,21 +186,29 @@ pub(super) fn target(
         _ => None,
     };
     let mut value = logits.to_owned();
+    // between two transpositions a network may compute with channels last, where no value is a stack of maps
+    let mut channels_last = false;
     loop {
         let node = producer(graph, &value)?;
-        let spatial = maps(&value);
-        let goes_on = match node.operator.as_str() {
+        let perm = node.signed("perm").filter(|_| node.operator == "Transpose");
+        let is_pooling = match node.operator.as_str() {
             "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "Identity"
             | "Dropout" | "Reshape" | "Pad" => true,
-            // into channels last: the maps are what it reads; out of it: the maps are what it gives
-            "Transpose" => node.signed("perm") != Some(&[0, 3, 1, 2]),
             // the averaging matrices of an adaptive pooling
-            "MatMul" => spatial == maps(data_input(graph, node)?) && is_pooling_matrix(graph, node),
+            "MatMul" => is_pooling_matrix(graph, node),
+            // out of channels last: the maps are what it gives
+            "Transpose" => perm != Some(&[0, 3, 1, 2]),
             _ => false,
         };
-        if !goes_on && spatial.is_some_and(|channels| channels != classes) {
+        let usable = !is_pooling && !channels_last;
+        if usable && maps(&value).is_some_and(|channels| Some(channels) != classes) {
             return Some(value);
         }
+        channels_last = match perm {
+            Some(&[0, 3, 1, 2]) => true,
+            Some(&[0, 2, 3, 1]) => false,
+            _ => channels_last,
+        };
         data_input(graph, node)?.clone_into(&mut value);
     }
 }

@@ -1,7 +1,8 @@
 //! Classifiers from ONNX files.
 //!
 //! A file is read strictly ([`wire`], [`model`]), its large constants are put side by side into one aligned
-//! buffer ([`place`]), its nodes into an order of computation ([`order`]), and what the classifier needs to
+//! buffer ([`place`]), its nodes into an order of computation ([`order`]), what it leaves to
+//! defaults is written out ([`windows`]), and what the classifier needs to
 //! know is found from the graph: the picture, the logits, the default layer ([`ends`]), names of layers
 //! ([`names`]), and shapes without running it ([`shapes`]).
 //!
@@ -14,6 +15,7 @@ mod names;
 mod order;
 mod place;
 mod shapes;
+mod windows;
 mod wire;
 
 use std::collections::HashMap;
@@ -29,8 +31,6 @@ use crate::layers::Layers;
 const USUAL_SIDE: usize = 224;
 /// Operator sets whose operators mean what the gradient's rules take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
-/// No kernel, stride or padding of a classifier comes near this.
-const MAX_WINDOW: i64 = 1 << 14;
 
 /// Reads a file.
 ///
@@ -64,13 +64,13 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
         }
         graph.nodes.push(parsed.node);
     }
-    windows_are_sane(&graph).map_err(corrupt)?;
     order::resolve_constants(&mut graph).map_err(corrupt)?;
     all_finite(&graph, &buffer, origin)?;
     let picture = ends::picture(&graph, &inputs).map_err(unfit)?;
     picture.declare(&mut graph);
     let logits = ends::logits(&mut graph, &outputs).map_err(unfit)?;
     order::sort_towards(&mut graph, &logits).map_err(corrupt)?;
+    windows::complete(&mut graph).map_err(corrupt)?;
 
     let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
     let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
@@ -86,10 +86,17 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
     let classes = classes.filter(|&classes| classes > 0).ok_or_else(|| {
         unfit(format!("the number of classes cannot be told from its output {logits}"))
     })?;
-    let layers: Layers = names::layers(&graph, &scopes);
-    let default_layer = ends::target(&graph, &logits, classes, &shapes)
-        .map(|value| layers.name_of(&value).to_owned())
-        .unwrap_or_default();
+    let mut layers: Layers = names::layers(&graph, &scopes);
+    let target = ends::target(&graph, &logits, Some(classes), &shapes)
+        .or_else(|| ends::target(&graph, &logits, None, &shapes));
+    let default_layer = match target {
+        Some(value) => layers.name_of(&value).to_owned(),
+        // whoever explains is told to name a layer
+        None => String::new(),
+    };
+    if !default_layer.is_empty() && !layers.iter().any(|(name, _)| name == default_layer) {
+        layers.set(&default_layer, &default_layer);
+    }
     Ok(Parts {
         name: name.to_owned(),
         graph,
@@ -149,37 +156,6 @@ fn check(model: &Model) -> Result<i64, String> {
         ));
     }
     Ok(opset)
-}
-
-/// Kernels, strides and paddings within reason: some runtimes trust them.
-fn windows_are_sane(graph: &Graph) -> Result<(), String> {
-    for node in &graph.nodes {
-        if !matches!(
-            node.operator.as_str(),
-            "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "LpPool"
-        ) {
-            continue;
-        }
-        for (name, least) in [
-            ("kernel_shape", 1),
-            ("strides", 1),
-            ("dilations", 1),
-            ("pads", 0),
-            ("output_padding", 0),
-        ] {
-            let values = node.signed(name).unwrap_or_default();
-            if values.iter().any(|value| !(least..=MAX_WINDOW).contains(value)) {
-                return Err(format!(
-                    "node {} ({}) has {name} {values:?}; expected numbers from {least} to {MAX_WINDOW}",
-                    node.name, node.operator
-                ));
-            }
-        }
-        if node.int("group", 1) < 1 {
-            return Err(format!("node {} ({}) has a group below 1", node.name, node.operator));
-        }
-    }
-    Ok(())
 }
 
 /// The engine's ReLU turns NaN into zero, so nothing would show later. (Small constants may well be infinite.)
