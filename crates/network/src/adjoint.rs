@@ -9,14 +9,19 @@
 //! latter, so nothing is computed B times that all questions share. This holds as long as the leading
 //! axis stays the batch; a node that moves it is refused.
 
+mod activation;
 mod arithmetic;
 mod convolution;
 mod linear;
+mod normalisation;
 mod plan;
 mod pooling;
+mod reduction;
 mod rules;
 mod shape;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -92,4 +92,34 @@ impl Tape<'_> {
         self.contribute(input, gradient);
         Ok(())
     }
+
+    /// The convolution that a transposed one is the adjoint of.
+    pub(super) fn conv_transpose(&mut self, node: &Node, g: &str) -> Result<()> {
+        if node.inputs.iter().skip(1).any(|input| self.is_active(input)) {
+            return Err(unsupported(node, "its weight or bias depends on the layer"));
+        }
+        if node.text("auto_pad").is_some_and(|pad| !matches!(pad, "NOTSET" | "VALID"))
+            || node.setting("output_shape").is_some()
+        {
+            return Err(unsupported(node, "its padding is not given by pads"));
+        }
+        let input = self.input(node, 0)?;
+        let [_, _, height, width] = self.image_shape(node, input)?;
+        let [_, _, kernel @ ..] = self.image_shape(node, self.input(node, 1)?)?;
+        let windows = Windows::of(node, &kernel, [height, width])?;
+        let weight = self.operand(node, 1)?;
+        let gradient = self.emit_with(
+            "Conv",
+            &[g, &weight],
+            vec![
+                int("group", node.int("group", 1)),
+                ints("kernel_shape", &kernel),
+                ints("strides", &windows.strides),
+                ints("dilations", &windows.dilations),
+                ints("pads", &windows.pads),
+            ],
+        );
+        self.contribute(input, gradient);
+        Ok(())
+    }
 }

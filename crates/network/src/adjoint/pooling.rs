@@ -1,23 +1,11 @@
 //! Poolings.
 
-use super::convolution::Windows;
 use super::Tape;
+use super::convolution::Windows;
 use crate::error::Result;
 use crate::graph::{Node, int, ints};
 
 impl Tape<'_> {
-    pub(super) fn global_average_pool(&mut self, node: &Node, g: &str) -> Result<()> {
-        let input = self.input(node, 0)?;
-        let shape = self.shape(node, input)?;
-        let mut dims = shape.to_vec();
-        dims.iter_mut().take(2).for_each(|dim| *dim = 1);
-        let area = dims.iter().product();
-        let share = self.floats("share", &dims, &vec![1.0 / area as f32; area]);
-        let spread = self.emit("Mul", &[g, &share]);
-        self.contribute(input, spread);
-        Ok(())
-    }
-
     /// Averaging is a matrix product over rows and one over columns, y = R x C^T, where entry (o, i) of
     /// R is 1 / (rows that window o averages) for each row i it covers  =>  dx = R^T g C.
     pub(super) fn average_pool(&mut self, node: &Node, g: &str) -> Result<()> {
@@ -42,8 +30,8 @@ impl Tape<'_> {
     /// (PyTorch's choice among ties).
     ///
     /// The windows are unfolded by a depthwise convolution with one-hot kernels (exact: every output
-    /// is one input plus zeros), the winner found by ArgMax, and the masked gradients folded back by
-    /// the transposed convolution with the same kernels.
+    /// is one input plus zeros), and the masked gradients folded back by the transposed convolution with
+    /// the same kernels.
     pub(super) fn max_pool(&mut self, node: &Node, g: &str) -> Result<()> {
         let input = self.input(node, 0)?;
         let [_, channels, height, width] = self.image_shape(node, input)?;
@@ -77,12 +65,7 @@ impl Tape<'_> {
         let (oh, ow) = (out_height as i64, out_width as i64);
         let dims = self.integers(&[1, c, w, oh, ow]);
         let patches = self.emit("Reshape", &[&patches, &dims]);
-        let winner =
-            self.emit_with("ArgMax", &[&patches], vec![int("axis", 2), int("keepdims", 1)]);
-        let places = self.fresh("places");
-        let count: Vec<i64> = (0..w).collect();
-        self.graph.integers(&places, &[1, 1, window, 1, 1], &count);
-        let mask = self.emit("Equal", &[&winner, &places]);
+        let mask = self.first_largest(&patches, 2, &[1, 1, window, 1, 1]);
 
         let dims = self.integers(&[-1, c, 1, oh, ow]);
         let g = self.emit("Reshape", &[g, &dims]);
@@ -98,6 +81,20 @@ impl Tape<'_> {
         self.largest = self.largest.max(channels * window * out_height * out_width);
         self.contribute(input, gradient);
         Ok(())
+    }
+
+    /// True at the first place along `axis` that holds the largest value. `along` is the value's shape
+    /// with ones on its other axes. (Engines disagree on which of several equals ArgMax gives.)
+    pub(super) fn first_largest(&mut self, value: &str, axis: usize, along: &[usize]) -> String {
+        let best = self.over("ReduceMax", value, &[axis]);
+        let equal = self.emit("Equal", &[value, &best]);
+        let count: usize = along.iter().product();
+        let ranks: Vec<f32> = (0..count).map(|place| (count - place) as f32).collect();
+        let ranks = self.floats("ranks", along, &ranks);
+        let zero = self.scalar(0.0);
+        let ranked = self.emit("Where", &[&equal, &ranks, &zero]);
+        let first = self.over("ReduceMax", &ranked, &[axis]);
+        self.emit("Equal", &[&ranked, &first])
     }
 }
 

@@ -1,74 +1,77 @@
-//! The adjoint of each operator: from the gradient of its output to those of its inputs.
+//! Which rule is whose: from the gradient of a node's output to those of its inputs.
 
 use super::{Tape, unsupported};
 use crate::error::Result;
 use crate::graph::Node;
 
-impl<'g> Tape<'g> {
-    /// Emits the gradients that `node` passes on to its inputs, given that of its output.
-    pub fn differentiate(&mut self, node: &'g Node) -> Result<()> {
+impl Tape<'_> {
+    /// Emits the gradients that `node` passes on to its inputs, given those of its outputs.
+    pub(super) fn differentiate(&mut self, node: &Node) -> Result<()> {
         for output in node.outputs.iter().filter(|output| self.is_active(output)) {
             let shape = self.shape(node, output)?;
             if shape.first() != Some(&1) {
-                let detail =
-                    format!("its output, {shape:?}, does not keep the batch as its first axis");
-                return Err(unsupported(node, detail));
+                return Err(unsupported(
+                    node,
+                    format!("its output, {shape:?}, does not keep the batch of one as first axis"),
+                ));
             }
         }
+        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+            return Err(unsupported(node, format!("it is of {}", node.domain)));
+        }
+        if node.operator == "Split" {
+            return self.split(node);
+        }
         let Some(output) = node.outputs.first() else { return Ok(()) };
-        let Some(g) = self.total(output) else { return Ok(()) };
         if node.outputs.iter().skip(1).any(|output| self.is_active(output)) {
             return Err(unsupported(node, "the logits depend on its further outputs"));
         }
+        let Some(g) = self.total(output) else { return Ok(()) };
         let g = g.as_str();
         match node.operator.as_str() {
             "Identity" | "Dropout" => {
                 self.contribute(self.input(node, 0)?, g);
                 Ok(())
             }
-            "Add" | "Sum" => self.add(node, g),
-            "Mul" => self.mul(node, g),
             "Relu" => self.relu(node, g),
-            "Concat" => self.concat(node, g),
-            "Flatten" | "Reshape" => self.reshaped(node, g),
+            "Clip" => self.clip(node, g),
+            "Add" | "Sum" => self.add(node, g),
+            "Sub" => self.sub(node, g),
+            "Mul" => self.mul(node, g),
+            "Div" => self.div(node, g),
+            "Pow" => self.pow(node, g),
+            "Max" | "Min" => self.extreme(node, g),
+            "Where" => self.choose(node, g),
+            "Neg" => {
+                let gradient = self.emit("Neg", &[g]);
+                self.contribute(self.input(node, 0)?, gradient);
+                Ok(())
+            }
+            "Conv" => self.conv(node, g),
+            "ConvTranspose" => self.conv_transpose(node, g),
             "Gemm" => self.gemm(node, g),
             "MatMul" => self.mat_mul(node, g),
-            "GlobalAveragePool" => self.global_average_pool(node, g),
-            "AveragePool" => self.average_pool(node, g),
-            "MaxPool" => self.max_pool(node, g),
             "BatchNormalization" => self.batch_norm(node, g),
-            "Conv" => self.conv(node, g),
+            "LayerNormalization" => self.layer_norm(node, g),
+            "InstanceNormalization" => self.instance_norm(node, g),
+            "Softmax" => self.softmax(node, g),
+            "LogSoftmax" => self.log_softmax(node, g),
+            "MaxPool" => self.max_pool(node, g),
+            "AveragePool" => self.average_pool(node, g),
+            "GlobalAveragePool" => self.global_average_pool(node, g),
+            "GlobalMaxPool" => self.global_max_pool(node, g),
+            "ReduceMean" | "ReduceSum" | "ReduceSumSquare" | "ReduceL2" | "ReduceMax"
+            | "ReduceMin" => self.reduce(node, g),
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshaped(node, g),
+            "Transpose" => self.transpose(node, g),
+            "Concat" => self.concat(node, g),
+            "Slice" => self.sliced(node, g),
+            "Gather" => self.gather(node, g),
+            "Pad" => self.padded(node, g),
+            "Expand" => self.expand(node, g),
+            "Cast" => self.cast(node, g),
+            _ if self.activation(node, g)? => Ok(()),
             _ => Err(unsupported(node, "no rule for this operator")),
         }
-    }
-
-    /// y = max(x, 0)  =>  dx = g where y > 0.
-    fn relu(&mut self, node: &Node, g: &str) -> Result<()> {
-        let y = self.save(&node.outputs[0]);
-        let zero = self.scalar(0.0);
-        let open = self.emit("Greater", &[&y, &zero]);
-        let masked = self.emit("Where", &[&open, g, &zero]);
-        self.contribute(self.input(node, 0)?, masked);
-        Ok(())
-    }
-
-    /// y = (x - mean) s + bias with s = scale / sqrt(var + eps) per channel  =>  dx = g s.
-    fn batch_norm(&mut self, node: &Node, g: &str) -> Result<()> {
-        let input = self.input(node, 0)?;
-        let shape = self.shape(node, input)?;
-        let (scale, variance) = (self.operand(node, 1)?, self.operand(node, 4)?);
-        let epsilon = self.scalar(node.float("epsilon", 1e-5));
-        let sum = self.emit("Add", &[&variance, &epsilon]);
-        let deviation = self.emit("Sqrt", &[&sum]);
-        let slope = self.emit("Div", &[&scale, &deviation]);
-        let mut dims = vec![1; shape.len()];
-        if let (Some(dim), Some(&channels)) = (dims.get_mut(1), shape.get(1)) {
-            *dim = channels as i64;
-        }
-        let dims = self.integers(&dims);
-        let slope = self.emit("Reshape", &[&slope, &dims]);
-        let gradient = self.emit("Mul", &[g, &slope]);
-        self.contribute(input, gradient);
-        Ok(())
     }
 }

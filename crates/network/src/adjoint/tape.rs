@@ -116,15 +116,16 @@ impl<'g> Tape<'g> {
 
     /// `gradient` summed over these axes, which stay with size one.
     pub fn sum(&mut self, gradient: &str, axes: &[usize]) -> String {
-        self.reduce("ReduceSum", gradient, axes)
+        self.over("ReduceSum", gradient, axes)
     }
 
     /// As [`Tape::sum`], the mean.
     pub fn mean(&mut self, gradient: &str, axes: &[usize]) -> String {
-        self.reduce("ReduceMean", gradient, axes)
+        self.over("ReduceMean", gradient, axes)
     }
 
-    fn reduce(&mut self, operator: &str, gradient: &str, axes: &[usize]) -> String {
+    /// A reduction over these axes, which stay with size one.
+    pub fn over(&mut self, operator: &str, gradient: &str, axes: &[usize]) -> String {
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let axes = self.integers(&axes);
         self.emit(operator, &[gradient, &axes])
@@ -146,6 +147,12 @@ impl<'g> Tape<'g> {
             self.save(name);
         }
         Ok(name.to_owned())
+    }
+
+    /// An input of a node if it does not depend on the picture: stored, or computed from such.
+    pub fn constant(&mut self, node: &Node, position: usize) -> Result<Option<String>> {
+        let name = self.input(node, position)?;
+        Ok(self.copy_constant(name).then(|| name.to_owned()))
     }
 
     /// Name of a node's input.
