@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, s};
 
-use crate::adjoint::{ALPHA, Adjoint, adjoint};
+use crate::adjoint::{ALPHA, Adjoint, Plan, adjoint};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::head::Head;
@@ -107,18 +107,9 @@ impl<'c> Session<'c> {
                 Route::Closed(head, matrix)
             }
             None => {
-                let path = graph.between(target, &classifier.logits);
-                if path.is_empty() {
-                    return Err(NetworkError::NoPath { layer: layer.to_owned() });
-                }
-                let computed: HashSet<&str> = graph.computed().collect();
-                for &index in &path {
-                    let node = &graph.nodes[index];
-                    outputs.extend(node.outputs.iter().cloned());
-                    // a concatenation on the way may read values from beside the path
-                    let read = node.inputs.iter().filter(|v| computed.contains(v.as_str()));
-                    outputs.extend(read.cloned());
-                }
+                let plan = Plan::new(graph, target, &classifier.logits)
+                    .ok_or_else(|| NetworkError::NoPath { layer: layer.to_owned() })?;
+                outputs.extend(plan.values().into_iter().map(str::to_owned));
                 Route::Adjoint(Mutex::new(None))
             }
         };
@@ -236,7 +227,9 @@ impl<'c> Session<'c> {
         }
         let shapes = values.iter().map(|(n, v)| (n.clone(), v.shape().to_vec())).collect();
         let Classifier { graph, logits, runtime, .. } = self.classifier;
-        let adjoint = adjoint(graph, &self.outputs[1], logits, &shapes)?;
+        let plan = Plan::new(graph, &self.outputs[1], logits)
+            .ok_or_else(|| NetworkError::NoPath { layer: self.layer.clone() })?;
+        let adjoint = adjoint(&plan, &shapes)?;
         tracing::debug!(layer = %self.layer, nodes = adjoint.graph.nodes.len(), "adjoint built");
         let engine = runtime.load(&adjoint.graph, &[ALPHA], false).map_err(|reason| {
             NetworkError::Load { model: format!("the adjoint of {}", self.classifier.name), reason }

@@ -1,0 +1,125 @@
+//! Convolutions.
+
+use super::{Tape, unsupported};
+use crate::error::Result;
+use crate::graph::{Node, int, ints};
+
+/// How a two-dimensional window moves over an image.
+pub(super) struct Windows {
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub dilations: [usize; 2],
+    /// Top, left, bottom, right; `auto_pad` resolved.
+    pub pads: [usize; 4],
+}
+
+impl Windows {
+    /// Reads a node's attributes. `sizes` are height and width of its input.
+    pub fn of(node: &Node, kernel: &[usize], sizes: [usize; 2]) -> Result<Self> {
+        let pair = |name: &str| <[usize; 2]>::try_from(node.ints(name, &[1, 1]));
+        let (Ok(kernel), Ok(strides), Ok(dilations), Ok(mut pads)) = (
+            <[usize; 2]>::try_from(kernel),
+            pair("strides"),
+            pair("dilations"),
+            <[usize; 4]>::try_from(node.ints("pads", &[0; 4])),
+        ) else {
+            return Err(unsupported(node, "its window is not two-dimensional"));
+        };
+        let auto_pad = node.text("auto_pad").unwrap_or("NOTSET");
+        if auto_pad == "VALID" {
+            pads = [0; 4];
+        } else if auto_pad != "NOTSET" {
+            for axis in 0..2 {
+                let outputs = sizes[axis].div_ceil(strides[axis].max(1));
+                let reach = outputs.saturating_sub(1) * strides[axis]
+                    + dilations[axis] * kernel[axis].saturating_sub(1)
+                    + 1;
+                let total = reach.saturating_sub(sizes[axis]);
+                let less = total / 2;
+                let (before, after) = match auto_pad {
+                    "SAME_UPPER" => (less, total - less),
+                    "SAME_LOWER" => (total - less, less),
+                    other => {
+                        return Err(unsupported(node, format!("its auto_pad is {other}")));
+                    }
+                };
+                (pads[axis], pads[axis + 2]) = (before, after);
+            }
+        }
+        Ok(Self { kernel, strides, dilations, pads })
+    }
+
+    /// Rows (axis 0) or columns (axis 1) from the first window's start to the last one's end.
+    pub fn covered(&self, axis: usize, outputs: usize) -> usize {
+        outputs.saturating_sub(1) * self.strides[axis]
+            + self.dilations[axis] * self.kernel[axis].saturating_sub(1)
+            + 1
+    }
+}
+
+impl Tape<'_> {
+    /// The transposed convolution, padded to the input's size where the stride did not divide it.
+    pub(super) fn conv(&mut self, node: &Node, g: &str) -> Result<()> {
+        if node.inputs.iter().skip(1).any(|input| self.is_active(input)) {
+            return Err(unsupported(node, "its weight or bias depends on the layer"));
+        }
+        let input = self.input(node, 0)?;
+        let [_, _, height, width] = self.image_shape(node, input)?;
+        let [_, _, out_height, out_width] = self.image_shape(node, &node.outputs[0])?;
+        let [_, _, kernel @ ..] = self.image_shape(node, self.input(node, 1)?)?;
+        let windows = Windows::of(node, &kernel, [height, width])?;
+        let weight = self.operand(node, 1)?;
+        let [top, left, bottom, right] = windows.pads;
+        let rest = |whole: usize, covered: usize| {
+            whole.checked_sub(covered).ok_or_else(|| {
+                unsupported(node, format!("its padding {:?} reaches past the input", windows.pads))
+            })
+        };
+        let rest_h = rest(height + top + bottom, windows.covered(0, out_height))?;
+        let rest_w = rest(width + left + right, windows.covered(1, out_width))?;
+        let gradient = self.emit_with(
+            "ConvTranspose",
+            &[g, &weight],
+            vec![
+                int("group", node.int("group", 1)),
+                ints("kernel_shape", &kernel),
+                ints("strides", &windows.strides),
+                ints("dilations", &windows.dilations),
+                ints("pads", &windows.pads),
+                ints("output_padding", &[rest_h, rest_w]),
+            ],
+        );
+        self.contribute(input, gradient);
+        Ok(())
+    }
+
+    /// The convolution that a transposed one is the adjoint of.
+    pub(super) fn conv_transpose(&mut self, node: &Node, g: &str) -> Result<()> {
+        if node.inputs.iter().skip(1).any(|input| self.is_active(input)) {
+            return Err(unsupported(node, "its weight or bias depends on the layer"));
+        }
+        if node.text("auto_pad").is_some_and(|pad| !matches!(pad, "NOTSET" | "VALID"))
+            || node.setting("output_shape").is_some()
+        {
+            return Err(unsupported(node, "its padding is not given by pads"));
+        }
+        let input = self.input(node, 0)?;
+        let [_, _, height, width] = self.image_shape(node, input)?;
+        let [_, _, kernel @ ..] = self.image_shape(node, self.input(node, 1)?)?;
+        let windows = Windows::of(node, &kernel, [height, width])?;
+        let weight = self.operand(node, 1)?;
+        let gradient = self.emit_with(
+            "Conv",
+            &[g, &weight],
+            vec![
+                int("group", node.int("group", 1)),
+                ints("kernel_shape", &kernel),
+                ints("strides", &windows.strides),
+                ints("dilations", &windows.dilations),
+                ints("pads", &windows.pads),
+            ],
+        );
+        self.contribute(input, gradient);
+        Ok(())
+    }
+}
