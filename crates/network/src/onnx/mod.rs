@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod place;
 mod shapes;
+mod simplify;
 mod windows;
 mod wire;
 
@@ -74,6 +75,8 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
 
     let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
     let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
+    simplify::straighten_strided_views(&mut graph, &shapes);
+    order::sort_towards(&mut graph, &logits).map_err(corrupt)?;
     let classes = match shapes.get(&logits).map(Vec::as_slice) {
         Some(&[1, classes]) => Some(classes),
         Some(shape) => {
