@@ -1,7 +1,7 @@
 //! The way out of an error, where the flags know one.
 
 use introspective_explain::QuestionError;
-use introspective_network::{ClassError, NetworkError};
+use introspective_network::{CheckpointError, ClassError, NetworkError};
 
 /// What to do next.
 pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
@@ -26,8 +26,11 @@ pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
 
 fn network(error: &NetworkError) -> Option<&'static str> {
     Some(match error {
-        NetworkError::CorruptWeights { .. } => {
-            "give a .safetensors file; from PyTorch: safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")"
+        NetworkError::CorruptWeights { .. } => "the file is probably cut short: fetch it again",
+        NetworkError::UnknownWeights { found, .. } => unknown_weights(found),
+        NetworkError::Checkpoint { source, .. } => checkpoint(source),
+        NetworkError::TensorTwice { .. } | NetworkError::TensorsTooLarge { .. } => {
+            "save the state dict alone: torch.save(model.state_dict(), \"model.pth\")"
         }
         NetworkError::ElementType { .. } => "convert the tensors to float32 before saving them",
         NetworkError::Mismatch(mismatch) if mismatch.fits.is_empty() => {
@@ -51,6 +54,43 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::Run { .. } => "a larger input may help: --size and --crop",
         _ => return None,
     })
+}
+
+/// What to do with a file that holds no weights; `found` is what the library calls it.
+fn unknown_weights(found: &str) -> &'static str {
+    let is = |word: &str| found.contains(word);
+    if is("ONNX") {
+        "give it with --model, under a name that ends in .onnx"
+    } else if is("Git LFS") {
+        "fetch the file itself: git lfs pull"
+    } else if is("web page") || is("empty") {
+        "download the file again, from its direct link"
+    } else if is("TorchScript") || is("torch.export") {
+        "save the weights of the Python model: torch.save(model.state_dict(), \"model.pth\")"
+    } else if is("compressed") || is("tar") || is("7z") {
+        "unpack it first"
+    } else {
+        "from PyTorch: torch.save(model.state_dict(), \"model.pth\")"
+    }
+}
+
+fn checkpoint(error: &CheckpointError) -> &'static str {
+    match error {
+        CheckpointError::SeveralStateDicts { .. } => {
+            "save the one you mean by itself: torch.save(checkpoint[\"...\"], \"model.pth\")"
+        }
+        CheckpointError::NoStateDict { .. } => {
+            "save the weights: torch.save(model.state_dict(), \"model.pth\")"
+        }
+        CheckpointError::Archive(_)
+        | CheckpointError::Legacy(_)
+        | CheckpointError::Pickle { .. } => {
+            "the file is probably cut short or damaged: fetch it again"
+        }
+        _ => {
+            "load it in PyTorch and save the weights anew: torch.save(model.state_dict(), \"model.pth\")"
+        }
+    }
 }
 
 fn class(error: &ClassError) -> Option<&'static str> {

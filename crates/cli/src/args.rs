@@ -93,7 +93,8 @@ pub struct NetworkArgs {
     /// squeezenet1_1 if no weights are given].
     #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<String>,
-    /// Trained weights in torchvision's names: a safetensors file, f32, f16 or bf16.
+    /// Trained weights in torchvision's names: a safetensors file, or a PyTorch checkpoint (.pth,
+    /// .pt) with a state dict or a whole module, which is read but never executed.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 }

@@ -221,6 +221,28 @@ fn bad_words_are_answered_with_better_ones() {
 }
 
 #[test]
+fn weights_that_are_something_else_say_what_and_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    let old = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+    let cases: [(&[u8], &[&str]); 6] = [
+        (b"version https://git-lfs.github.com/spec/v1\noid", &["Git LFS pointer", "git lfs pull"]),
+        (b"<!doctype html>", &["a web page", "download the file again"]),
+        (b"\x08\x08\x12\x07pytorch", &["an ONNX file", "with --model"]),
+        (b"PK\x03\x04 and no end", &["zip archive is damaged or cut short", "fetch it again"]),
+        (b"\x10\0\0\0\0\0\0\0{\"a\"", &["not a valid safetensors file", "fetch it again"]),
+        (old, &["net.pth", "cut short", "fetch it again"]),
+    ];
+    for (bytes, parts) in cases {
+        fs::write(place.path().join("net.pth"), bytes).unwrap();
+        let run = introspect(place.path(), &["explain", "--weights", "net.pth"]);
+        assert_eq!(run.status.code(), Some(2), "{parts:?}");
+        for part in parts {
+            assert!(stderr(&run).contains(part), "{part}: {}", stderr(&run));
+        }
+    }
+}
+
+#[test]
 fn a_fine_tuned_network_brings_its_classes_and_its_architecture() {
     let place = tempfile::tempdir().unwrap();
     small_network(&place.path().join("net.safetensors"), "squeezenet1_1", 3, 3);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::checkpoint::CheckpointError;
+
 /// An error of the network room. It names the thing, what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,8 +17,8 @@ pub enum NetworkError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// A weight file is no safetensors file, or a damaged one.
-    #[error("{origin} is not a valid safetensors file (truncated, damaged, or of another format)")]
+    /// A safetensors file is damaged.
+    #[error("{origin} is not a valid safetensors file (truncated or damaged)")]
     CorruptWeights {
         /// Where the bytes came from.
         origin: String,
@@ -24,7 +26,7 @@ pub enum NetworkError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor has an element type that no network here computes with.
-    #[error("tensor {name} in {origin} has element type {dtype}; expected F32, F16 or BF16")]
+    #[error("tensor {name} in {origin} has element type {dtype}; expected F32, F16, BF16 or F64")]
     ElementType {
         /// Where the bytes came from.
         origin: String,
@@ -184,6 +186,42 @@ pub enum NetworkError {
         model: String,
         /// How many logits.
         count: usize,
+    },
+    /// A weight file is of a format that is not read.
+    #[error("{origin} is {found}; expected a safetensors file or a PyTorch checkpoint")]
+    UnknownWeights {
+        /// Where the bytes came from.
+        origin: String,
+        /// What they look like.
+        found: &'static str,
+    },
+    /// A PyTorch checkpoint cannot be read.
+    #[error("cannot read the PyTorch checkpoint {origin}")]
+    Checkpoint {
+        /// Where the bytes came from.
+        origin: String,
+        /// Why not.
+        source: CheckpointError,
+    },
+    /// Two tensors have the same name once prefixes are stripped and old names renewed.
+    #[error("{origin} has two tensors that are both called {name} in torchvision's names")]
+    TensorTwice {
+        /// Where the bytes came from.
+        origin: String,
+        /// Their name.
+        name: String,
+    },
+    /// The tensors of a file are much larger than the file.
+    #[error(
+        "the tensors in {origin} are {total} bytes large, because they share or repeat values; at most {limit} are read from a file of its size"
+    )]
+    TensorsTooLarge {
+        /// Where the bytes came from.
+        origin: String,
+        /// Size of all tensors together in bytes.
+        total: usize,
+        /// How much is allowed.
+        limit: usize,
     },
 }
 

@@ -16,6 +16,7 @@
 
 mod adjoint;
 mod bilinear;
+mod checkpoint;
 mod classes;
 mod classifier;
 pub mod embedded;
@@ -35,6 +36,7 @@ mod weights;
 mod zoo;
 
 pub use bilinear::resize_bilinear;
+pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};

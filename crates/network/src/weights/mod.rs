@@ -1,4 +1,14 @@
-//! A state dict: named tensors over the bytes of a safetensors file.
+//! A state dict: named tensors over the bytes of a file.
+//!
+//! [`Weights::read`] takes a safetensors file or a PyTorch checkpoint and tells them apart by their
+//! content ([`format`]). Both end as tensors under torchvision's names ([`names`]) in one buffer that
+//! the runtime reads ([`settle`]): the file's own bytes, wherever its tensors are float32 or float16,
+//! dense and aligned, as they are in what PyTorch writes today.
+
+mod format;
+pub(crate) mod names;
+mod settle;
+pub(crate) mod strided;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,9 +16,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ndarray::ArrayD;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
+use self::format::Format;
+use self::names::Renamed;
+pub(crate) use self::settle::all_finite;
+use self::strided::Strided;
+use crate::checkpoint::{self, Failure};
 use crate::error::{NetworkError, Result};
 
 /// One tensor of a state dict: its type, its shape, and where its bytes lie in the buffer.
@@ -25,6 +40,8 @@ pub(crate) struct Tensor {
 pub(crate) enum Element {
     F32,
     F16,
+    // weights have none, since the runtime cannot read them, but graphs know the type
+    #[allow(dead_code)]
     Bf16,
 }
 
@@ -39,8 +56,22 @@ impl Element {
 
 /// Named tensors of a trained network, in torchvision's names.
 ///
+/// # What is read
+/// - safetensors files, and PyTorch checkpoints in both formats of `torch.save`: bare state dicts,
+///   state dicts under a key such as `state_dict` or `model` (the first of a list of usual keys, else
+///   the only dict that holds tensors), and whole modules. A checkpoint is parsed for its tensors;
+///   nothing in it is ever executed.
+/// - Tensors of types float32, float16, bfloat16 and float64, in any memory layout.
+///
+/// # Names
+/// Prefixes that all tensors share are stripped: `module.`, `model.`, `net.`, `network.`, `_orig_mod.`,
+/// also several of them. Old DenseNet names (`norm.1`) get their present form (`norm1`), and the batch
+/// counters `num_batches_tracked` are dropped. Errors name tensors by the names after this.
+///
+/// # Memory
 /// The bytes stay as they were read, and are handed to the runtime without a copy (which turns float16
-/// tensors into float32 ones of its own when it loads a graph). Only a file with bfloat16 tensors, or with tensors at unaligned offsets, is rewritten once (as float32).
+/// tensors into float32 ones of its own when it loads a graph). Only tensors of other types, of another
+/// layout than the order of their indices, or at unaligned offsets are copied once (as float32).
 #[derive(Clone)]
 pub struct Weights {
     bytes: Cow<'static, [u8]>,
@@ -60,11 +91,11 @@ impl std::fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Reads a safetensors file with tensors of type F32, F16 or BF16.
+    /// Reads a safetensors file or a PyTorch checkpoint.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or holds a tensor of another type
-    /// (`num_batches_tracked` counters of batch normalisation are passed over).
+    /// The file cannot be read, is of another format, damaged or hostile, holds no state dict or
+    /// several, or holds a tensor that is not of a float type or not finite.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path)
             .map_err(|source| NetworkError::ReadWeights { path: path.to_owned(), source })?;
@@ -74,56 +105,26 @@ impl Weights {
     /// Like [`Weights::read`], from bytes in memory; `origin` is what errors call them.
     ///
     /// # Errors
-    /// As [`Weights::read`].
+    /// As [`Weights::read`]. Time and memory are bounded by a small multiple of the bytes' length,
+    /// whatever they say.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, origin: &str) -> Result<Self> {
         let bytes = bytes.into();
-        let corrupt = |source| NetworkError::CorruptWeights { origin: origin.to_owned(), source };
-        let (header, parsed) = SafeTensors::read_metadata(&bytes).map_err(corrupt)?;
-        let base = header + size_of::<u64>();
-        let metadata = parsed.metadata().clone().unwrap_or_default().into_iter().collect();
-
-        let mut tensors = BTreeMap::new();
-        let mut rewrite = !(bytes.as_ptr() as usize).is_multiple_of(size_of::<f32>());
-        // in order of names, so that of several faults always the same one is named
-        let infos: BTreeMap<_, _> = parsed.tensors().into_iter().collect();
-        for (name, info) in infos {
-            if name.ends_with("num_batches_tracked") {
-                continue;
-            }
-            let (start, end) = info.data_offsets;
-            let dtype = match info.dtype {
-                Dtype::F32 => Element::F32,
-                Dtype::F16 => Element::F16,
-                Dtype::BF16 => Element::Bf16,
-                other => {
-                    return Err(NetworkError::ElementType {
-                        origin: origin.to_owned(),
-                        name,
-                        dtype: other.to_string(),
-                    });
-                }
-            };
-            let offset = base + start;
-            rewrite |= dtype == Element::Bf16 || !offset.is_multiple_of(dtype.size());
-            // the engine's ReLU turns NaN into zero, so nothing would show later
-            if !all_finite(&bytes[offset..base + end], dtype) {
-                return Err(NetworkError::WeightNotFinite { origin: origin.to_owned(), name });
-            }
-            let shape = info.shape.clone();
-            tensors.insert(name, Tensor { dtype, shape, offset, length: end - start });
-        }
-
-        let mut weights = Self {
-            sha256: hex(&Sha256::digest(&bytes)),
-            bytes,
-            tensors,
-            metadata,
-            origin: origin.to_owned(),
+        let named = || origin.to_owned();
+        let failed = |failure| match failure {
+            Failure::Foreign(found) => NetworkError::UnknownWeights { origin: named(), found },
+            Failure::Broken(source) => NetworkError::Checkpoint { origin: named(), source },
+            Failure::Twice(name) => NetworkError::TensorTwice { origin: named(), name },
         };
-        if rewrite {
-            weights.rewrite_as_f32();
-        }
-        Ok(weights)
+        let mut metadata = BTreeMap::new();
+        let tensors = match Format::of(&bytes) {
+            Format::Safetensors => from_safetensors(&bytes, &mut metadata, origin)?,
+            Format::Zip => checkpoint::from_zip(&bytes).map_err(failed)?,
+            Format::LegacyCheckpoint => checkpoint::from_legacy(&bytes).map_err(failed)?,
+            Format::Foreign(found) => return Err(failed(Failure::Foreign(found))),
+        };
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let (bytes, tensors) = settle::settle(bytes, tensors, origin)?;
+        Ok(Self { bytes, tensors, metadata, sha256, origin: named() })
     }
 
     /// Tensors of these names and shapes, all zero (memory that is never touched costs nothing).
@@ -145,24 +146,6 @@ impl Weights {
             sha256: String::new(),
             origin: "no weights".to_owned(),
         }
-    }
-
-    /// The runtime knows no bfloat16 and wants aligned tensors: one pass makes every tensor an
-    /// aligned float32 one.
-    fn rewrite_as_f32(&mut self) {
-        let total = self.tensors.values().map(|t| t.length / t.dtype.size()).sum::<usize>();
-        let mut out = Vec::with_capacity(total * size_of::<f32>());
-        for tensor in self.tensors.values_mut() {
-            let raw = &self.bytes[tensor.offset..tensor.offset + tensor.length];
-            let offset = out.len();
-            for value in to_f32(raw, tensor.dtype) {
-                out.extend_from_slice(&value.to_le_bytes());
-            }
-            tensor.dtype = Element::F32;
-            tensor.offset = offset;
-            tensor.length = out.len() - offset;
-        }
-        self.bytes = Cow::Owned(out);
     }
 
     /// Names of all tensors, sorted.
@@ -207,20 +190,33 @@ impl Weights {
     }
 }
 
-/// An exponent of all ones means infinity or NaN, in each of the formats.
-pub(crate) fn all_finite(raw: &[u8], dtype: Element) -> bool {
-    let half = |mask: u16| {
-        raw.as_chunks::<2>().0.iter().all(|&pair| u16::from_le_bytes(pair) & mask != mask)
-    };
-    match dtype {
-        Element::F32 => raw
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .all(|&word| u32::from_le_bytes(word) & 0x7f80_0000 != 0x7f80_0000),
-        Element::F16 => half(0x7c00),
-        Element::Bf16 => half(0x7f80),
-    }
+/// The tensors of a safetensors file; the header's strings go into `metadata`.
+///
+/// The parser sees to it that the tensors follow each other, without gap or overlap, from the header
+/// to the end of the file, and that their shapes match their lengths.
+fn from_safetensors(
+    bytes: &[u8],
+    metadata: &mut BTreeMap<String, String>,
+    origin: &str,
+) -> Result<Renamed<Strided>> {
+    let corrupt = |source| NetworkError::CorruptWeights { origin: origin.to_owned(), source };
+    let (header, parsed) = SafeTensors::read_metadata(bytes).map_err(corrupt)?;
+    let base = header + size_of::<u64>();
+    metadata.extend(parsed.metadata().clone().unwrap_or_default());
+    let infos = names::tidy(parsed.tensors())
+        .map_err(|name| NetworkError::TensorTwice { origin: origin.to_owned(), name })?;
+    let located = infos.into_iter().map(|(name, info)| {
+        let (start, end) = info.data_offsets;
+        let (dtype, shape) = (info.dtype, info.shape.clone());
+        if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
+            let (origin, dtype) = (origin.to_owned(), dtype.to_string());
+            return Err(NetworkError::ElementType { origin, name, dtype });
+        }
+        let tensor = Strided::dense(dtype, shape, base + start, base + end)
+            .ok_or_else(|| corrupt(SafeTensorError::InvalidOffset(name.clone())))?;
+        Ok((name, tensor))
+    });
+    located.collect()
 }
 
 pub(crate) fn to_f32(raw: &[u8], dtype: Element) -> impl Iterator<Item = f32> {
