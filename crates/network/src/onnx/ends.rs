@@ -138,8 +138,7 @@ pub(super) fn logits(graph: &mut Graph, outputs: &[Value]) -> Result<String, Str
     };
     let mut value = output.name.clone();
     let mut rank = output.shape.as_ref().map(Vec::len);
-    loop {
-        let Some(node) = producer(graph, &value) else { break };
+    while let Some(node) = producer(graph, &value) {
         let input = node.inputs.first().cloned().unwrap_or_default();
         match node.operator.as_str() {
             "Softmax" | "LogSoftmax" | "Identity" | "Dropout" => value = input,

@@ -170,7 +170,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn graph(nodes: &[(&str, &[&str], &str)]) -> Graph {
+    /// Operator, inputs, output.
+    type Line<'a> = (&'a str, &'a [&'a str], &'a str);
+
+    fn graph(nodes: &[Line<'_>]) -> Graph {
         let mut graph = Graph::default();
         graph.input("x", &[]);
         graph.floats("w", &[], &[1.0]);
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_order_that_is_one_is_kept() {
-        let nodes: [(&str, &[&str], &str); 3] =
+        let nodes: [Line<'_>; 3] =
             [("Relu", &["x"], "a"), ("Relu", &["x"], "b"), ("Add", &["b", "a"], "c")];
         let mut graph = graph(&nodes);
         sort_towards(&mut graph, "c").unwrap();
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn cycles_missing_values_and_double_ones_are_named() {
-        let cases: [(&[(&str, &[&str], &str)], &str); 5] = [
+        let cases: [(&[Line<'_>], &str); 5] = [
             (&[("Add", &["x", "c"], "b"), ("Relu", &["b"], "c")], "depends on itself"),
             (&[("Relu", &["c"], "c")], "node c (Relu) depends on itself through c"),
             (&[("Relu", &["y"], "c")], "reads y, which is neither stored nor computed"),
