@@ -1,15 +1,13 @@
 //! A trained classifier, opened: its graph, its layers, its weights in the runtime's hands.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD};
+use ndarray::ArrayD;
 
 use crate::error::{NetworkError, Result};
 use crate::graph::Graph;
-use crate::head::{Head, matrix};
 use crate::layers::Layers;
 use crate::runtime::Runtime;
 use crate::weights::Weights;
@@ -24,8 +22,6 @@ pub struct Classifier {
     pub(crate) layers: Layers,
     pub(crate) logits: String,
     pub(crate) runtime: Runtime,
-    /// The last layer's weight, N x K, under its name.
-    pub(crate) last: Option<(String, Arc<Array2<f32>>)>,
     default_layer: String,
     classes: usize,
     channels: usize,
@@ -127,11 +123,6 @@ impl Classifier {
 
     fn assemble(parts: Parts) -> Result<Self> {
         let Parts { name, graph, layers, logits, classes, channels, .. } = parts;
-        let target = layers.find(&name, &parts.default_layer).map(|(_, value)| value).ok();
-        let last = target.and_then(|target| Head::find(&graph, target, &logits));
-        let last = last.and_then(|(_, weight)| {
-            Some((weight.clone(), Arc::new(matrix(&graph, &parts.bytes, &weight)?)))
-        });
         tracing::debug!(model = %name, classes, channels, "opened");
         let runtime = Runtime::new(parts.bytes)
             .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
@@ -141,7 +132,6 @@ impl Classifier {
             graph,
             layers,
             logits,
-            last,
             classes,
             channels,
             input_size: parts.input_size,
@@ -209,7 +199,9 @@ impl Classifier {
     /// # Errors
     /// The picture is too small for the network.
     pub fn layers(&self, height: usize, width: usize) -> Result<Vec<Layer>> {
-        let values: Vec<&str> = self.graph.computed().collect();
+        // several modules may share a value
+        let values: BTreeSet<&str> = self.layers.iter().map(|(_, value)| value).collect();
+        let values: Vec<&str> = values.into_iter().collect();
         let engine = self
             .runtime
             .load(&self.graph, &values, false)

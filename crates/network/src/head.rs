@@ -1,129 +1,125 @@
 //! Closed forms of the gradient, where what follows the target layer allows one.
 //!
-//! Both are read off the graph, so they hold for any network with such a head. Formulas: METHOD
-//! section 4, derived; each is tested against the adjoint graph and against PyTorch.
+//! A form is read off the graph, not off an architecture's name, so it holds for any network with such
+//! a head. What is recognised is a chain without branches: max-pooling, average pooling, 1x1
+//! convolutions, a ReLU right before a global average pooling; then flattening; then linear layers
+//! with ReLUs between them. Anything else is left to the adjoint graph, which is exact too.
+//!
+//! Only the gradient's *sum* over positions is wanted, and that sum is simpler than the gradient:
+//! a pooling passes it on unchanged (each output's gradient is handed out in shares that sum to one),
+//! a 1x1 convolution multiplies it by its weight, and a linear layer over flattened maps acts on it by
+//! its weight summed over the positions. A ReLU needs the gradient itself; right before a global
+//! average it is the same at every position, and the sum is multiplied by the share of positions where
+//! the ReLU is open. Formulas: METHOD section 4, derived; tested against the adjoint graph and against
+//! PyTorch.
 
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix4};
+mod closed;
+mod walk;
 
-use crate::graph::{Graph, Node};
+pub(crate) use self::closed::Closed;
+use self::walk::{Walk, is_pointwise, keeps_sums, mean};
+use crate::graph::Graph;
 
-/// How alpha, the spatially averaged gradient of the logits at the target layer, is computed.
+/// One factor of the closed form, from the logits back to the target layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Global average pooling and a linear layer: `alpha_ck = W_ck / (uv)`, whatever the picture.
-    PooledLinear,
-    /// A 1x1 convolution to the classes, ReLU, global average pooling: `alpha_ck = W_ck n_c / (uv)^2`
-    /// with `n_c` the number of positive values of class c. The layer may be one operand of the
-    /// concatenation that the convolution reads: then its columns of W start at `offset`.
-    PooledRelu {
-        /// Value with the rectified class scores, 1 x N x u x v.
-        scores: String,
-        /// First channel of the target layer among the convolution's inputs.
-        offset: usize,
-    },
+pub(crate) enum Step {
+    /// A linear layer or 1x1 convolution: `g -> g W` with W out x in.
+    Linear(Linear),
+    /// A ReLU between linear layers: g stays where `value`, the ReLU's output, is positive.
+    Mask { value: String },
+    /// A ReLU at every position before a global average: `g_c -> g_c n_c / (uv)` with n_c the number of
+    /// positions where `value`, the ReLU's output, is positive.
+    Share { value: String },
 }
 
-/// A closed form of the gradient.
+/// A stored weight that multiplies the gradient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Linear {
+    pub weight: String,
+    /// Stored as out x in (`Gemm` with `transB`, convolutions), or as in x out.
+    pub out_first: bool,
+    pub inputs: Inputs,
+}
+
+/// Which inputs of a linear layer the gradient goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    All,
+    /// The target layer's channels, from this one on: it is one operand of a concatenation.
+    From(usize),
+    /// Flattened maps: summed over their positions. The number of channels, if it is not the target's.
+    Positions(Option<usize>),
+}
+
+/// A closed form of the gradient of the logits at a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    pub form: Form,
+    pub steps: Vec<Step>,
+}
+
+/// What the value under the walk looks like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Maps,
+    /// Maps of one position.
+    Pooled,
+    Rows,
 }
 
 impl Head {
-    /// The form of the head behind `target`, if it is one of the two, and its weight's name.
-    pub fn find(graph: &Graph, target: &str, logits: &str) -> Option<(Form, String)> {
-        let walk = Walk { graph, consumers: graph.consumers() };
-        let (mut value, mut offset) = (target, 0);
-        if let Some((node, next)) = walk.step(value, "Concat") {
-            let before = node.inputs.iter().take_while(|input| *input != target);
-            for input in before {
-                offset += walk.channels(input)?;
+    /// The form of the head behind `target`, if it has one.
+    pub fn find(graph: &Graph, target: &str, logits: &str) -> Option<Self> {
+        let mut walk = Walk::new(graph, target);
+        let mut steps = Vec::new();
+        let mut form = Form::Maps;
+        // the part of a concatenation that the target is, until a convolution has read it
+        let mut offset = walk.concatenated()?;
+        let mut flat = true;
+        let mut channels = None;
+        while walk.value != logits {
+            let node = walk.next()?;
+            let output = || walk.value.to_owned();
+            match (form, node.operator.as_str()) {
+                (_, "Identity" | "Dropout") => {}
+                (Form::Maps | Form::Pooled, "Conv") if is_pointwise(node) => {
+                    let weight = node.inputs.get(1)?;
+                    channels = graph.initializer_shape(weight)?.first().copied();
+                    let inputs = offset.take().map_or(Inputs::All, Inputs::From);
+                    let weight = weight.clone();
+                    steps.push(Step::Linear(Linear { weight, out_first: true, inputs }));
+                }
+                _ if offset.is_some() => return None,
+                (Form::Maps, "Relu") if mean(graph, walk.peek()?).is_some() => {
+                    steps.push(Step::Share { value: output() });
+                }
+                (Form::Pooled, "Relu") => steps.push(Step::Share { value: output() }),
+                (Form::Rows, "Relu") => steps.push(Step::Mask { value: output() }),
+                (Form::Maps, _) if keeps_sums(node) || walk.averages(node) => {}
+                (Form::Maps, _) if mean(graph, node).is_some() => {
+                    let keeps_axes = mean(graph, node) == Some(true);
+                    form = if keeps_axes { Form::Pooled } else { Form::Rows };
+                }
+                (_, "Flatten" | "Reshape") if walk.flattens(node) => form = Form::Rows,
+                (Form::Rows, "Gemm" | "MatMul") => {
+                    let (weight, out_first) = walk.weight(node)?;
+                    let first = std::mem::take(&mut flat);
+                    let inputs = if first { Inputs::Positions(channels) } else { Inputs::All };
+                    steps.push(Step::Linear(Linear { weight, out_first, inputs }));
+                }
+                (Form::Rows, "Add") if walk.adds_constant(node) => {}
+                _ => return None,
             }
-            value = next;
         }
-        if let Some((_, pooled)) = walk.step(value, "GlobalAveragePool") {
-            let (_, flat) = walk.step(pooled, "Flatten")?;
-            let (node, out) = walk.step(flat, "Gemm")?;
-            let plain = node.int("transB", 0) == 1 && node.float("alpha", 1.0) == 1.0;
-            let whole = value == target && out == logits && plain;
-            return whole.then(|| (Form::PooledLinear, node.inputs[1].clone()));
-        }
-        let (conv, x) = walk.step(value, "Conv")?;
-        let pointwise = conv.ints("kernel_shape", &[]) == [1, 1]
-            && conv.ints("strides", &[1, 1]) == [1, 1]
-            && conv.ints("pads", &[0; 4]) == [0; 4];
-        let pointwise = pointwise && conv.int("group", 1) == 1;
-        let (_, scores) = walk.step(x, "Relu")?;
-        let (_, pooled) = walk.step(scores, "GlobalAveragePool")?;
-        let (_, out) = walk.step(pooled, "Flatten")?;
-        (pointwise && out == logits).then(|| {
-            (Form::PooledRelu { scores: scores.to_owned(), offset }, conv.inputs[1].clone())
+        let linear = steps.iter().any(|step| matches!(step, Step::Linear(_)));
+        steps.reverse();
+        (linear && form == Form::Rows).then_some(Self { steps })
+    }
+
+    /// The forward values that the form reads.
+    pub fn saved(&self) -> impl Iterator<Item = &String> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Mask { value } | Step::Share { value } => Some(value),
+            Step::Linear(_) => None,
         })
-    }
-
-    /// The forward value that the form reads, if it reads one.
-    pub fn scores(&self) -> Option<&String> {
-        match &self.form {
-            Form::PooledRelu { scores, .. } => Some(scores),
-            Form::PooledLinear => None,
-        }
-    }
-
-    /// `alpha = upstream . dz/dA`, averaged over the layer's positions: B x N in, B x K out.
-    ///
-    /// `weight` is the head's, N x all its input channels; `scores` the value that
-    /// [`Form::PooledRelu`] names, for one picture.
-    pub fn alpha(
-        &self,
-        upstream: ArrayView2<'_, f32>,
-        weight: ArrayView2<'_, f32>,
-        channels: usize,
-        positions: usize,
-        scores: Option<&ArrayD<f32>>,
-    ) -> Option<Array2<f32>> {
-        let area = positions as f32;
-        match &self.form {
-            Form::PooledLinear => Some(upstream.dot(&weight) / area),
-            Form::PooledRelu { offset, .. } => {
-                let scores = scores?.view().into_dimensionality::<Ix4>().ok()?;
-                let open: Array1<f32> = scores
-                    .index_axis(Axis(0), 0)
-                    .outer_iter()
-                    .map(|map| map.iter().filter(|&&v| v > 0.0).count() as f32 / (area * area))
-                    .collect();
-                let columns = weight.slice(ndarray::s![.., *offset..offset + channels]);
-                Some((&upstream * &open).dot(&columns))
-            }
-        }
-    }
-}
-
-/// The head's weight as an N x K matrix.
-pub(crate) fn matrix(graph: &Graph, buffer: &[u8], name: &str) -> Option<Array2<f32>> {
-    let tensor = graph.initializer(name)?;
-    let (rows, columns) = (*tensor.dims.first()?, *tensor.dims.get(1)?);
-    Array2::from_shape_vec((rows, columns), tensor.floats(buffer)?).ok()
-}
-
-struct Walk<'g> {
-    graph: &'g Graph,
-    consumers: std::collections::HashMap<&'g str, Vec<usize>>,
-}
-
-impl<'g> Walk<'g> {
-    /// The only node that reads `value`, if it is of this operator, and that node's output.
-    fn step(&self, value: &str, wanted: &str) -> Option<(&'g Node, &'g str)> {
-        let [index] = self.consumers.get(value)?[..] else { return None };
-        let node = &self.graph.nodes[index];
-        (node.operator == wanted).then(|| (node, node.outputs[0].as_str()))
-    }
-
-    /// Output channels of the convolution behind a value (through ReLUs).
-    fn channels(&self, value: &str) -> Option<usize> {
-        let node = self.graph.nodes.iter().find(|n| n.outputs.iter().any(|o| o == value))?;
-        match node.operator.as_str() {
-            "Conv" => self.graph.initializer_shape(node.inputs.get(1)?)?.first().copied(),
-            "Relu" => self.channels(node.inputs.first()?),
-            _ => None,
-        }
     }
 }

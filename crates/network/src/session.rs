@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, s};
+use ndarray::{
+    Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3, s,
+};
 
 use crate::adjoint::{ALPHA, Adjoint, Plan, adjoint};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
-use crate::head::Head;
+use crate::head::{Closed, Head};
 use crate::runtime::{Engine, Threads};
 
 /// Upstream rows are answered in batches whose largest gradient stays under this many floats.
@@ -44,7 +46,8 @@ pub struct Session<'c> {
 }
 
 enum Route {
-    Closed(Head, Arc<Array2<f32>>),
+    /// The closed form is loaded when the first gradient is asked for.
+    Closed(Head, OnceLock<std::result::Result<Closed, String>>),
     /// The adjoint graph depends on the input's size; it is built when the first picture shows it.
     Adjoint(Mutex<Option<Arc<Ready>>>),
 }
@@ -69,6 +72,8 @@ pub struct Observation {
     /// Activations A of the target layer, K x u x v.
     pub activations: Array3<f32>,
     session: u64,
+    /// Height and width of the picture.
+    input: [usize; 2],
     /// Further forward values that the gradient needs.
     saved: HashMap<String, ArrayD<f32>>,
     /// The adjoint graph for this picture's size, where there is no closed form.
@@ -92,19 +97,14 @@ impl<'c> Session<'c> {
             let shape = vec![1, classifier.classes()];
             return Err(NetworkError::NotSpatial { layer: layer.to_owned(), shape });
         }
-        let closed = match (Head::find(graph, target, &classifier.logits), &classifier.last) {
-            (Some((form, weight)), Some((name, matrix)))
-                if weight == *name && !options.without_closed_form =>
-            {
-                Some((Head { form }, Arc::clone(matrix)))
-            }
-            _ => None,
-        };
+        let closed = (!options.without_closed_form)
+            .then(|| Head::find(graph, target, &classifier.logits))
+            .flatten();
         let mut outputs = vec![classifier.logits.clone(), target.to_owned()];
         let route = match closed {
-            Some((head, matrix)) => {
-                outputs.extend(head.scores().cloned());
-                Route::Closed(head, matrix)
+            Some(head) => {
+                outputs.extend(head.saved().cloned());
+                Route::Closed(head, OnceLock::new())
             }
             None => {
                 let plan = Plan::new(graph, target, &classifier.logits)
@@ -191,10 +191,11 @@ impl<'c> Session<'c> {
         };
         values.retain(|name, _| match (&adjoint, &self.route) {
             (Some(ready), _) => ready.adjoint.saved.contains(name),
-            (None, Route::Closed(head, _)) => head.scores() == Some(name),
+            (None, Route::Closed(head, _)) => head.saved().any(|saved| saved == name),
             (None, Route::Adjoint(_)) => false,
         });
-        Ok(Observation { logits, activations, session: self.id, saved: values, adjoint })
+        let (session, input) = (self.id, [height, width]);
+        Ok(Observation { logits, activations, session, input, saved: values, adjoint })
     }
 
     fn take_logits(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Array1<f32>> {
@@ -270,52 +271,95 @@ impl<'c> Session<'c> {
             return Err(foreign());
         }
         match &self.route {
-            Route::Closed(head, weight) => {
-                let scores = head.scores().and_then(|name| observation.saved.get(name));
-                head.alpha(upstream, weight.view(), channels, height * width, scores)
-                    .ok_or_else(foreign)
+            Route::Closed(head, slot) => {
+                let closed = self.closed(head, slot, channels)?;
+                let mut inputs = self.saved(observation, head.saved())?;
+                inputs.extend(closed.summed.as_ref().map(|value| value.view()));
+                let answer = Answer {
+                    engine: &closed.engine,
+                    inputs,
+                    elements_per_row: closed.elements_per_row,
+                };
+                Ok(self.answer(&answer, observation, upstream)? / (height * width) as f32)
             }
             Route::Adjoint(_) => {
-                let ready = observation.adjoint.as_ref().ok_or_else(foreign)?;
-                self.run_adjoint(ready, observation, upstream, channels)
+                let Ready { adjoint, engine, .. } =
+                    observation.adjoint.as_deref().ok_or_else(foreign)?;
+                let inputs = self.saved(observation, &adjoint.saved)?;
+                let elements_per_row = adjoint.elements_per_row;
+                self.answer(&Answer { engine, inputs, elements_per_row }, observation, upstream)
             }
         }
     }
 
-    fn run_adjoint(
+    fn closed<'s>(
         &self,
-        ready: &Ready,
+        head: &Head,
+        slot: &'s OnceLock<std::result::Result<Closed, String>>,
+        channels: usize,
+    ) -> Result<&'s Closed> {
+        let Classifier { graph, runtime, name, .. } = self.classifier;
+        slot.get_or_init(|| Closed::load(head, graph, runtime, channels, self.threads.as_ref()))
+            .as_ref()
+            .map_err(|reason| NetworkError::Load {
+                model: format!("the head of {name}"),
+                reason: reason.clone(),
+            })
+    }
+
+    /// Forward values that an observation keeps.
+    fn saved<'o>(
+        &self,
+        observation: &'o Observation,
+        names: impl IntoIterator<Item = &'o String>,
+    ) -> Result<Vec<ArrayViewD<'o, f32>>> {
+        let [height, width] = observation.input;
+        names
+            .into_iter()
+            .map(|name| {
+                observation.saved.get(name).map(|value| value.view()).ok_or_else(|| {
+                    let reason =
+                        format!("the observation lacks {name}; it belongs to another session");
+                    self.classifier.run_error(height, width, reason)
+                })
+            })
+            .collect()
+    }
+
+    /// Runs a gradient's graph on the upstream rows, a batch at a time.
+    fn answer(
+        &self,
+        Answer { engine, inputs, elements_per_row }: &Answer<'_>,
         observation: &Observation,
         upstream: ArrayView2<'_, f32>,
-        channels: usize,
     ) -> Result<Array2<f32>> {
-        let [height, width] = ready.input;
+        let [height, width] = observation.input;
         let run_error = |reason| self.classifier.run_error(height, width, reason);
-        let rows = (BATCH_ELEMENTS / ready.adjoint.elements_per_row.max(1)).max(1);
+        let channels = observation.activations.dim().0;
+        let rows = (BATCH_ELEMENTS / (*elements_per_row).max(1)).max(1);
         let mut alpha = Array2::zeros((upstream.nrows(), channels));
         for start in (0..upstream.nrows()).step_by(rows) {
             let end = (start + rows).min(upstream.nrows());
-            let mut inputs = Vec::with_capacity(ready.adjoint.saved.len() + 1);
-            for name in &ready.adjoint.saved {
-                let value = observation.saved.get(name).ok_or_else(|| {
-                    run_error(format!(
-                        "the observation lacks {name}; it belongs to another session"
-                    ))
-                })?;
-                inputs.push(value.view());
-            }
+            let mut inputs = inputs.clone();
             inputs.push(upstream.slice(s![start..end, ..]).into_dyn());
-            let mut outputs =
-                ready.engine.run(&inputs, self.threads.as_ref()).map_err(run_error)?;
+            let mut outputs = engine.run(&inputs, self.threads.as_ref()).map_err(run_error)?;
             let part = outputs
                 .pop()
                 .and_then(|part| part.into_dimensionality::<Ix2>().ok())
                 .filter(|part| part.dim() == (end - start, channels))
-                .ok_or_else(|| run_error("the adjoint gave an unexpected shape".to_owned()))?;
+                .ok_or_else(|| run_error("the gradient has an unexpected shape".to_owned()))?;
             alpha.slice_mut(s![start..end, ..]).assign(&part);
         }
         Ok(alpha)
     }
+}
+
+/// What a gradient is computed with.
+struct Answer<'a> {
+    engine: &'a Engine,
+    /// All inputs but the upstream rows, which come last.
+    inputs: Vec<ArrayViewD<'a, f32>>,
+    elements_per_row: usize,
 }
 
 #[cfg(test)]

@@ -153,6 +153,57 @@ fn wide_bottlenecks() {
     case("wide_resnet50_2", "wide_resnet50_2", 8, [3, 64, 64], &layers);
 }
 
+#[test]
+fn alexnet() {
+    let layers = [("features.11", true), ("features.12", true), ("features.8", false)];
+    case("alexnet", "alexnet", 10, [3, 224, 224], &layers);
+}
+
+#[test]
+fn adaptive_pooling_with_windows_that_overlap() {
+    let layers = [("features.11", true), ("avgpool", true), ("features.3", false)];
+    case("alexnet_odd", "alexnet", 5, [1, 191, 331], &layers);
+}
+
+#[test]
+fn vgg16() {
+    let layers = [("features.29", true), ("features.24", false)];
+    case("vgg16", "vgg16", 10, [3, 224, 224], &layers);
+}
+
+/// The last maps are 3 x 4, fewer than the 7 x 7 that adaptive pooling makes of them.
+#[test]
+fn vgg16_with_batch_normalisation_on_a_small_picture() {
+    let layers = [("features.42", true), ("features.38", false)];
+    case("vgg16_bn", "vgg16_bn", 6, [3, 120, 152], &layers);
+}
+
+#[test]
+fn densenet121() {
+    let layers = [("features.norm5", true), ("features.transition3.conv", false)];
+    case("densenet121", "densenet121", 10, [3, 224, 224], &layers);
+}
+
+#[test]
+fn densenets_on_grey_pictures_of_odd_size() {
+    let layers = [
+        ("features.norm5", true),
+        ("features.denseblock4", false),
+        ("features.transition2", false),
+        ("features.denseblock3.denselayer23.conv2", false),
+        ("features.norm0", false),
+    ];
+    case("densenet121_odd", "densenet121", 7, [1, 75, 101], &layers);
+}
+
+#[test]
+fn resnets_for_small_pictures() {
+    let layers = [("layer3", true), ("layer2", false)];
+    case("cifar_resnet18", "cifar_resnet18", 10, [3, 32, 32], &layers);
+    let layers = [("layer3", true), ("layer3.0.downsample", false), ("layer1", false)];
+    case("cifar_resnet50", "cifar_resnet50", 10, [3, 32, 32], &layers);
+}
+
 /// Every module of torchvision's has a layer of its name, with the value that a hook on it sees.
 fn modules(name: &str, size: [usize; 2]) {
     let text = std::fs::read_to_string(fixture(&format!("modules_{name}.txt"))).unwrap();
@@ -216,6 +267,26 @@ fn every_module_of_resnet50_by_name() {
 #[test]
 fn every_module_of_squeezenet1_1_by_name() {
     modules("squeezenet1_1", [64, 80]);
+}
+
+#[test]
+fn every_module_of_alexnet_by_name() {
+    modules("alexnet", [80, 64]);
+}
+
+#[test]
+fn every_module_of_vgg11_bn_by_name() {
+    modules("vgg11_bn", [40, 72]);
+}
+
+#[test]
+fn every_module_of_densenet121_by_name() {
+    modules("densenet121", [64, 80]);
+}
+
+#[test]
+fn every_module_of_cifar_resnet18_by_name() {
+    modules("cifar_resnet18", [32, 40]);
 }
 
 /// At conv1 a batch of the adjoint has about a hundred rows, so 300 classes take several batches.

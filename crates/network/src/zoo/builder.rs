@@ -138,7 +138,7 @@ impl<'w> Builder<'w> {
             ints("dilations", &[1, 1]),
             int("group", groups as i64),
         ];
-        self.emit("Conv", module, &inputs, attributes)
+        self.module("Conv", module, &refs(&inputs), attributes)
     }
 
     pub fn batch_norm(&mut self, module: &str, x: &str, channels: usize) -> String {
@@ -146,19 +146,22 @@ impl<'w> Builder<'w> {
         for part in ["weight", "bias", "running_mean", "running_var"] {
             inputs.push(self.tensor(&format!("{module}.{part}"), &[channels]));
         }
-        self.emit("BatchNormalization", module, &inputs, vec![float("epsilon", 1e-5)])
+        self.module("BatchNormalization", module, &refs(&inputs), vec![float("epsilon", 1e-5)])
     }
 
     pub fn relu(&mut self, module: &str, x: &str) -> String {
-        self.emit("Relu", module, &[x.to_owned()], Vec::new())
+        self.module("Relu", module, &[x], Vec::new())
     }
 
     /// An earlier call of a ReLU module that is called again: a layer's name means the last call, so
     /// this one's value is `module#call` and no layer.
     pub fn relu_call(&mut self, module: &str, call: usize, x: &str) -> String {
-        let value = format!("{module}#{call}");
-        self.graph.node("Relu", &value, &[x], &[&value], Vec::new());
-        value
+        self.value("Relu", &format!("{module}#{call}"), &[x], Vec::new())
+    }
+
+    /// A ReLU that torchvision applies as a function: no module, so no layer.
+    pub fn relu_function(&mut self, value: &str, x: &str) -> String {
+        self.value("Relu", value, &[x], Vec::new())
     }
 
     pub fn max_pool(&mut self, module: &str, x: &str, pool: MaxPool) -> String {
@@ -168,33 +171,41 @@ impl<'w> Builder<'w> {
             ints("pads", &[pool.padding; 4]),
             int("ceil_mode", i64::from(pool.ceil)),
         ];
-        self.emit("MaxPool", module, &[x.to_owned()], attributes)
+        self.module("MaxPool", module, &[x], attributes)
+    }
+
+    /// Non-overlapping windows; what they do not cover at the end is left out.
+    pub fn average_pool(&mut self, module: &str, x: &str, kernel: usize) -> String {
+        let attributes = vec![ints("kernel_shape", &[kernel; 2]), ints("strides", &[kernel; 2])];
+        self.module("AveragePool", module, &[x], attributes)
     }
 
     pub fn global_average_pool(&mut self, module: &str, x: &str) -> String {
-        self.emit("GlobalAveragePool", module, &[x.to_owned()], Vec::new())
+        self.module("GlobalAveragePool", module, &[x], Vec::new())
+    }
+
+    /// Global average pooling that torchvision applies as a function: no module, so no layer.
+    pub fn global_average_pool_function(&mut self, value: &str, x: &str) -> String {
+        self.value("GlobalAveragePool", value, &[x], Vec::new())
     }
 
     pub fn linear(&mut self, module: &str, x: &str, from: usize, to: usize) -> String {
         let weight = self.tensor(&format!("{module}.weight"), &[to, from]);
         let bias = self.tensor(&format!("{module}.bias"), &[to]);
-        self.emit("Gemm", module, &[x.to_owned(), weight, bias], vec![int("transB", 1)])
+        self.module("Gemm", module, &[x, &weight, &bias], vec![int("transB", 1)])
     }
 
     /// Everything but the batch in one axis; no module of torchvision's, so no layer.
     pub fn flatten(&mut self, value: &str, x: &str) -> String {
-        self.graph.node("Flatten", value, &[x], &[value], vec![int("axis", 1)]);
-        value.to_owned()
+        self.value("Flatten", value, &[x], vec![int("axis", 1)])
     }
 
     pub fn add(&mut self, value: &str, a: &str, b: &str) -> String {
-        self.graph.node("Add", value, &[a, b], &[value], Vec::new());
-        value.to_owned()
+        self.value("Add", value, &[a, b], Vec::new())
     }
 
     pub fn concat(&mut self, value: &str, parts: &[&str]) -> String {
-        self.graph.node("Concat", value, parts, &[value], vec![int("axis", 1)]);
-        value.to_owned()
+        self.value("Concat", value, parts, vec![int("axis", 1)])
     }
 
     /// A module that computes nothing of its own here: a container, dropout in evaluation mode.
@@ -202,17 +213,28 @@ impl<'w> Builder<'w> {
         self.layers.set(module, value);
     }
 
-    fn emit(
+    /// A node whose value is no module's output.
+    pub(super) fn value(
+        &mut self,
+        operator: &str,
+        value: &str,
+        inputs: &[&str],
+        attributes: Vec<Attribute>,
+    ) -> String {
+        self.graph.node(operator, value, inputs, &[value], attributes);
+        value.to_owned()
+    }
+
+    /// A node whose value is the module's output.
+    pub(super) fn module(
         &mut self,
         operator: &str,
         module: &str,
-        inputs: &[String],
+        inputs: &[&str],
         attributes: Vec<Attribute>,
     ) -> String {
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        self.graph.node(operator, module, &inputs, &[module], attributes);
         self.layers.set(module, module);
-        module.to_owned()
+        self.value(operator, module, inputs, attributes)
     }
 
     /// What the file has too much, too little, or in another shape; empty when it fits.
@@ -229,6 +251,10 @@ impl<'w> Builder<'w> {
     pub fn into_tensors(self) -> Vec<(String, Vec<usize>)> {
         self.used.into_iter().collect()
     }
+}
+
+fn refs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 /// One axis of a tensor in a file, or the usual size: a tensor that is missing is reported when it is

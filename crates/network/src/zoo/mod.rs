@@ -4,14 +4,18 @@
 //! names; graph, layer names and the list of expected tensors follow from those calls. To add one,
 //! write such a function, give it a line in [`Architecture`] and fixtures in `tests/parity.rs`.
 
+mod adaptive;
+mod alexnet;
 mod builder;
+mod densenet;
 mod resnet;
 mod squeezenet;
+mod vgg;
 
 use std::fmt;
 use std::str::FromStr;
 
-use self::resnet::Block;
+use self::resnet::{BASIC, BOTTLENECK, bottleneck};
 use crate::error::{Mismatch, NetworkError, Result};
 use crate::graph::Graph;
 use crate::layers::Layers;
@@ -36,65 +40,79 @@ pub(crate) struct Built {
     pub default_layer: &'static str,
 }
 
-/// An architecture of the zoo, by torchvision's name.
-#[allow(non_camel_case_types, missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Architecture {
-    SqueezeNet1_0,
-    SqueezeNet1_1,
-    ResNet18,
-    ResNet34,
-    ResNet50,
-    ResNet101,
-    ResNet152,
-    ResNeXt50_32x4d,
-    ResNeXt101_32x8d,
-    WideResNet50_2,
-    WideResNet101_2,
+/// Declares [`Architecture`] with one line an architecture: variant, name, default layer, and the
+/// function that writes it down.
+macro_rules! architectures {
+    ($($variant:ident = $name:literal, $layer:expr, $write:expr;)*) => {
+        /// An architecture of the zoo, by torchvision's name; the `cifar_resnet`s are the narrow
+        /// networks for pictures of 32 x 32 in the paper's experiments.
+        #[allow(non_camel_case_types, missing_docs)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Architecture {
+            $($variant,)*
+        }
+
+        impl Architecture {
+            /// All of them, families together, small before large.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            /// Torchvision's name: `resnet50`, `squeezenet1_1`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The layer that maps are drawn at unless another is named: the last convolutional block,
+            /// or the last activation before the last max-pooling.
+            pub fn default_layer(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $layer,)*
+                }
+            }
+
+            fn writer(self) -> fn(&mut Builder<'_>) -> Plan {
+                match self {
+                    $(Self::$variant => $write,)*
+                }
+            }
+        }
+    };
+}
+
+architectures! {
+    SqueezeNet1_0 = "squeezenet1_0", squeezenet::DEFAULT_LAYER, squeezenet::squeezenet1_0;
+    SqueezeNet1_1 = "squeezenet1_1", squeezenet::DEFAULT_LAYER, squeezenet::squeezenet1_1;
+    AlexNet = "alexnet", alexnet::DEFAULT_LAYER, alexnet::alexnet;
+    VGG11 = "vgg11", "features.19", |b| vgg::vgg(b, vgg::VGG11, false);
+    VGG13 = "vgg13", "features.23", |b| vgg::vgg(b, vgg::VGG13, false);
+    VGG16 = "vgg16", "features.29", |b| vgg::vgg(b, vgg::VGG16, false);
+    VGG19 = "vgg19", "features.35", |b| vgg::vgg(b, vgg::VGG19, false);
+    VGG11_BN = "vgg11_bn", "features.27", |b| vgg::vgg(b, vgg::VGG11, true);
+    VGG13_BN = "vgg13_bn", "features.33", |b| vgg::vgg(b, vgg::VGG13, true);
+    VGG16_BN = "vgg16_bn", "features.42", |b| vgg::vgg(b, vgg::VGG16, true);
+    VGG19_BN = "vgg19_bn", "features.51", |b| vgg::vgg(b, vgg::VGG19, true);
+    ResNet18 = "resnet18", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, BASIC, [2, 2, 2, 2]);
+    ResNet34 = "resnet34", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, BASIC, [3, 4, 6, 3]);
+    ResNet50 = "resnet50", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, BOTTLENECK, [3, 4, 6, 3]);
+    ResNet101 = "resnet101", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, BOTTLENECK, [3, 4, 23, 3]);
+    ResNet152 = "resnet152", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, BOTTLENECK, [3, 8, 36, 3]);
+    ResNeXt50_32x4d = "resnext50_32x4d", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, bottleneck(32, 4), [3, 4, 6, 3]);
+    ResNeXt101_32x8d = "resnext101_32x8d", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, bottleneck(32, 8), [3, 4, 23, 3]);
+    WideResNet50_2 = "wide_resnet50_2", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, bottleneck(1, 128), [3, 4, 6, 3]);
+    WideResNet101_2 = "wide_resnet101_2", resnet::DEFAULT_LAYER, |b| resnet::resnet(b, bottleneck(1, 128), [3, 4, 23, 3]);
+    DenseNet121 = "densenet121", densenet::DEFAULT_LAYER, |b| densenet::densenet(b, 32, 64, [6, 12, 24, 16]);
+    DenseNet169 = "densenet169", densenet::DEFAULT_LAYER, |b| densenet::densenet(b, 32, 64, [6, 12, 32, 32]);
+    DenseNet201 = "densenet201", densenet::DEFAULT_LAYER, |b| densenet::densenet(b, 32, 64, [6, 12, 48, 32]);
+    DenseNet161 = "densenet161", densenet::DEFAULT_LAYER, |b| densenet::densenet(b, 48, 96, [6, 12, 36, 24]);
+    CifarResNet18 = "cifar_resnet18", resnet::CIFAR_DEFAULT_LAYER, |b| resnet::cifar_resnet(b, BASIC, [2, 2, 2]);
+    CifarResNet34 = "cifar_resnet34", resnet::CIFAR_DEFAULT_LAYER, |b| resnet::cifar_resnet(b, BASIC, [3, 4, 6]);
+    CifarResNet50 = "cifar_resnet50", resnet::CIFAR_DEFAULT_LAYER, |b| resnet::cifar_resnet(b, BOTTLENECK, [3, 4, 6]);
+    CifarResNet101 = "cifar_resnet101", resnet::CIFAR_DEFAULT_LAYER, |b| resnet::cifar_resnet(b, BOTTLENECK, [3, 4, 23]);
 }
 
 impl Architecture {
-    /// All of them, families together, small before large.
-    pub const ALL: [Self; 11] = [
-        Self::SqueezeNet1_0,
-        Self::SqueezeNet1_1,
-        Self::ResNet18,
-        Self::ResNet34,
-        Self::ResNet50,
-        Self::ResNet101,
-        Self::ResNet152,
-        Self::ResNeXt50_32x4d,
-        Self::ResNeXt101_32x8d,
-        Self::WideResNet50_2,
-        Self::WideResNet101_2,
-    ];
-
-    /// Torchvision's name: `resnet50`, `squeezenet1_1`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SqueezeNet1_0 => "squeezenet1_0",
-            Self::SqueezeNet1_1 => "squeezenet1_1",
-            Self::ResNet18 => "resnet18",
-            Self::ResNet34 => "resnet34",
-            Self::ResNet50 => "resnet50",
-            Self::ResNet101 => "resnet101",
-            Self::ResNet152 => "resnet152",
-            Self::ResNeXt50_32x4d => "resnext50_32x4d",
-            Self::ResNeXt101_32x8d => "resnext101_32x8d",
-            Self::WideResNet50_2 => "wide_resnet50_2",
-            Self::WideResNet101_2 => "wide_resnet101_2",
-        }
-    }
-
-    /// The layer that maps are drawn at unless another is named: the last convolutional block.
-    pub fn default_layer(self) -> &'static str {
-        match self {
-            Self::SqueezeNet1_0 | Self::SqueezeNet1_1 => squeezenet::DEFAULT_LAYER,
-            _ => resnet::DEFAULT_LAYER,
-        }
-    }
-
     /// Names and shapes of all its tensors, as torchvision's state dict has them (batch counters
     /// apart), sorted by name.
     pub fn tensors(self, classes: usize, channels: usize) -> Vec<(String, Vec<usize>)> {
@@ -123,21 +141,7 @@ impl Architecture {
 
     fn write(self, source: Source<'_>) -> (Plan, Builder<'_>) {
         let mut builder = Builder::new(self.name(), source);
-        let b = &mut builder;
-        let bottleneck = |groups, width| Block::Bottleneck { groups, width };
-        let plan = match self {
-            Self::SqueezeNet1_0 => squeezenet::squeezenet1_0(b),
-            Self::SqueezeNet1_1 => squeezenet::squeezenet1_1(b),
-            Self::ResNet18 => resnet::resnet(b, Block::Basic, [2, 2, 2, 2]),
-            Self::ResNet34 => resnet::resnet(b, Block::Basic, [3, 4, 6, 3]),
-            Self::ResNet50 => resnet::resnet(b, bottleneck(1, 64), [3, 4, 6, 3]),
-            Self::ResNet101 => resnet::resnet(b, bottleneck(1, 64), [3, 4, 23, 3]),
-            Self::ResNet152 => resnet::resnet(b, bottleneck(1, 64), [3, 8, 36, 3]),
-            Self::ResNeXt50_32x4d => resnet::resnet(b, bottleneck(32, 4), [3, 4, 6, 3]),
-            Self::ResNeXt101_32x8d => resnet::resnet(b, bottleneck(32, 8), [3, 4, 23, 3]),
-            Self::WideResNet50_2 => resnet::resnet(b, bottleneck(1, 128), [3, 4, 6, 3]),
-            Self::WideResNet101_2 => resnet::resnet(b, bottleneck(1, 128), [3, 4, 23, 3]),
-        };
+        let plan = self.writer()(&mut builder);
         (plan, builder)
     }
 

@@ -1,11 +1,14 @@
 //! ResNet, ResNeXt and Wide ResNet as torchvision writes them (`torchvision/models/resnet.py`:
-//! stride in the 3x3 convolution of a bottleneck, the ReLU module shared within a block).
+//! stride in the 3x3 convolution of a bottleneck, the ReLU module shared within a block), and the
+//! narrow ResNets for small pictures of METHOD section 3, from the same blocks.
 
 use super::Plan;
 use super::builder::{Builder, Conv, MaxPool};
 
 /// Output of the last residual block.
 pub(super) const DEFAULT_LAYER: &str = "layer4";
+/// The same of the networks for small pictures.
+pub(super) const CIFAR_DEFAULT_LAYER: &str = "layer3";
 
 /// Which residual block, and how wide.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +17,13 @@ pub(super) enum Block {
     Basic,
     /// 1x1, 3x3 in `groups` of `width / 64` of the stage's planes, 1x1 to four times the planes.
     Bottleneck { groups: usize, width: usize },
+}
+
+pub(super) const BASIC: Block = Block::Basic;
+pub(super) const BOTTLENECK: Block = bottleneck(1, 64);
+
+pub(super) const fn bottleneck(groups: usize, width: usize) -> Block {
+    Block::Bottleneck { groups, width }
 }
 
 impl Block {
@@ -27,19 +37,41 @@ impl Block {
 
 pub(super) fn resnet(b: &mut Builder, block: Block, depths: [usize; 4]) -> Plan {
     let channels = b.channels("conv1.weight");
-    let classes = b.classes("fc.weight");
-
     let x = b.input(channels);
     let x = b.conv("conv1", &x, Conv::new(channels, 64, 7).stride(2).padding(3).no_bias());
     let x = b.batch_norm("bn1", &x, 64);
     let x = b.relu("relu", &x);
     let pool = MaxPool { kernel: 3, stride: 2, padding: 1, ceil: false };
-    let mut x = b.max_pool("maxpool", &x, pool);
+    let x = b.max_pool("maxpool", &x, pool);
+    stages(b, &x, block, 64, &depths, channels)
+}
 
-    let mut from = 64;
+/// Three stages of 16, 32, 64 planes behind a 3x3 convolution, without a max-pooling: made for
+/// pictures of 32 x 32, on which layer3 is 8 x 8.
+pub(super) fn cifar_resnet(b: &mut Builder, block: Block, depths: [usize; 3]) -> Plan {
+    let channels = b.channels("conv1.weight");
+    let x = b.input(channels);
+    let x = b.conv("conv1", &x, Conv::new(channels, 16, 3).padding(1).no_bias());
+    let x = b.batch_norm("bn1", &x, 16);
+    let x = b.relu("relu", &x);
+    stages(b, &x, block, 16, &depths, channels)
+}
+
+/// Stages of residual blocks, each but the first halving the map and doubling its `planes`, and the
+/// head: global average pooling and a linear layer.
+fn stages(
+    b: &mut Builder,
+    x: &str,
+    block: Block,
+    planes: usize,
+    depths: &[usize],
+    channels: usize,
+) -> Plan {
+    let classes = b.classes("fc.weight");
+    let (mut x, mut from) = (x.to_owned(), planes);
     for (stage, &depth) in depths.iter().enumerate() {
         let layer = format!("layer{}", stage + 1);
-        let planes = 64 << stage;
+        let planes = planes << stage;
         for index in 0..depth {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
             x = residual(b, &format!("{layer}.{index}"), &x, block, from, planes, stride);

@@ -2,10 +2,11 @@
 
 #![allow(dead_code)] // each test binary uses its part
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ndarray::Array3;
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::{Dtype, TensorView, View, serialize};
 
 /// Numbers in [0, 1) with 24 random bits: splitmix64 seeded with FNV-1a of the name.
 pub fn uniform(name: &str) -> impl Iterator<Item = f64> + use<> {
@@ -22,8 +23,13 @@ pub fn uniform(name: &str) -> impl Iterator<Item = f64> + use<> {
     })
 }
 
+/// Tensors from this size on (the hidden layers of AlexNet and VGG) repeat a block of prime length.
+const LONG: usize = 1 << 24;
+const BLOCK: usize = 999_983;
+
 /// A tensor's values, in ranges that keep a network's activations within a few units.
 pub fn tensor(name: &str, shape: &[usize]) -> Vec<f32> {
+    let count: usize = shape.iter().product();
     let (low, high) = if name.ends_with("running_var") {
         (0.5, 1.5)
     } else if name.ends_with("weight") && shape.len() == 1 {
@@ -31,14 +37,21 @@ pub fn tensor(name: &str, shape: &[usize]) -> Vec<f32> {
     } else if name.ends_with("weight") {
         let fan_in: usize = shape[1..].iter().product();
         let mut high = (6.0 / fan_in as f64).sqrt();
-        if name.starts_with("fc.") || name.starts_with("classifier.") {
+        if count < LONG && (name.starts_with("fc.") || name.starts_with("classifier.")) {
             high *= 4.0;
         }
         (-high, high)
     } else {
         (-0.1, 0.1)
     };
-    uniform(name).take(shape.iter().product()).map(|u| (low + (high - low) * u) as f32).collect()
+    let drawn = if count < LONG { count } else { BLOCK };
+    let mut values: Vec<f32> =
+        uniform(name).take(drawn).map(|u| (low + (high - low) * u) as f32).collect();
+    values.reserve_exact(count - drawn);
+    while values.len() < count {
+        values.extend_from_within(..drawn.min(count - values.len()));
+    }
+    values
 }
 
 /// A safetensors file with these tensors.
@@ -57,12 +70,34 @@ pub fn safetensors(tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> Vec<u8
 }
 
 /// A safetensors file of generated weights for tensors of these names and shapes.
+///
+/// One tensor at a time is in memory beside the file: VGG16 has half a gigabyte of them.
 pub fn weights(shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
-    let tensors = shapes
-        .iter()
-        .map(|(name, shape)| (name.clone(), (shape.clone(), tensor(name, shape))))
-        .collect();
-    safetensors(&tensors)
+    serialize(shapes.iter().map(|(name, shape)| (name, Generated { name, shape })), None).unwrap()
+}
+
+struct Generated<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+}
+
+impl View for Generated<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = tensor(self.name, self.shape);
+        Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
+    }
 }
 
 /// Triangle waves of different slopes under noise, C x H x W.

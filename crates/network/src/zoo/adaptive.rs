@@ -1,0 +1,61 @@
+//! Adaptive average pooling, for which ONNX has no operator.
+
+use super::builder::Builder;
+use crate::graph::int;
+
+impl Builder<'_> {
+    /// Average pooling to `size` x `size` whatever the input's height H and width W, as PyTorch's
+    /// `AdaptiveAvgPool2d`: window i of `n` reaches from `floor(i H / n)` to `ceil((i + 1) H / n)`
+    /// (end excluded). Windows overlap where n does not divide H, and repeat where H is smaller.
+    ///
+    /// A window's mean is linear along each axis, so the whole is `P_H x P_W^T` for every channel, with
+    /// averaging matrices P (n x H, every row sums to one) that are computed from the value's shape
+    /// when the graph runs. For H = n they are the identity, and the product is exact.
+    pub fn adaptive_average_pool(&mut self, module: &str, x: &str, size: usize) -> String {
+        let part = |name: &str| format!("{module}/{name}");
+        let integers = |b: &mut Self, name: &str, dims: &[usize], values: &[i64]| {
+            let name = part(name);
+            b.graph.integers(&name, dims, values);
+            name
+        };
+        let n = size as i64;
+        let index: Vec<i64> = (0..n).collect();
+        let next: Vec<i64> = (1..=n).collect();
+        let index = integers(self, "index", &[size, 1], &index);
+        let next = integers(self, "next", &[size, 1], &next);
+        let count = integers(self, "count", &[], &[n]);
+        let round_up = integers(self, "round_up", &[], &[n - 1]);
+        let zero = integers(self, "zero", &[], &[0]);
+        let one = integers(self, "one", &[], &[1]);
+        let last = integers(self, "last", &[1], &[-1]);
+
+        let shape = self.value("Shape", &part("shape"), &[x], Vec::new());
+        let mut averages = Vec::new();
+        for (axis, name) in [(2, "height"), (3, "width")] {
+            let part = |what: &str| format!("{module}/{name}/{what}");
+            let which = integers(self, &format!("{name}/axis"), &[], &[axis]);
+            let mut emit = |operator: &str, what: &str, inputs: &[&str], attributes| {
+                self.value(operator, &part(what), inputs, attributes)
+            };
+            let length = emit("Gather", "length", &[&shape, &which], vec![int("axis", 0)]);
+            let places = emit("Range", "places", &[&zero, &length, &one], Vec::new());
+            let start = emit("Mul", "start", &[&index, &length], Vec::new());
+            let start = emit("Div", "first", &[&start, &count], Vec::new());
+            let end = emit("Mul", "end", &[&next, &length], Vec::new());
+            let end = emit("Add", "end_up", &[&end, &round_up], Vec::new());
+            let end = emit("Div", "past", &[&end, &count], Vec::new());
+            let begun = emit("GreaterOrEqual", "begun", &[&places, &start], Vec::new());
+            let open = emit("Less", "open", &[&places, &end], Vec::new());
+            let within = emit("And", "within", &[&begun, &open], Vec::new());
+            let window = emit("Cast", "window", &[&within], vec![int("to", FLOAT)]);
+            let area = emit("ReduceSum", "area", &[&window, &last], vec![int("keepdims", 1)]);
+            averages.push(emit("Div", "average", &[&window, &area], Vec::new()));
+        }
+        let transposed = self.value("Transpose", &part("columns"), &[&averages[1]], Vec::new());
+        let rows = self.value("MatMul", &part("rows"), &[x, &transposed], Vec::new());
+        self.module("MatMul", module, &[&averages[0], &rows], Vec::new())
+    }
+}
+
+/// ONNX's number for the element type float32.
+const FLOAT: i64 = 1;
