@@ -1,13 +1,12 @@
 //! Gradients against finite differences of the part of the network above a layer.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+use std::collections::HashSet;
 
 use ndarray::{Array1, Array2, Array3, Axis};
 
 use crate::graph::{Axis as Extent, Graph};
-use crate::{Architecture, Classifier, Session, SessionOptions, Weights};
+use crate::{Architecture, Classifier, Session, SessionOptions, Weights, common};
 
 /// The logits as a function of a layer's activations.
 struct Tail {
@@ -22,11 +21,16 @@ impl Tail {
         let free =
             [Extent::Free("n"), Extent::Fixed(channels), Extent::Free("h"), Extent::Free("w")];
         graph.input(target, &free);
-        graph.nodes = forward
-            .between(target, &classifier.logits)
-            .into_iter()
-            .map(|index| forward.nodes[index].clone())
-            .collect();
+        // all that leads to the logits, from the target on
+        let mut wanted = HashSet::from([classifier.logits.as_str()]);
+        for node in forward.nodes.iter().rev() {
+            let output = node.outputs[0].as_str();
+            if output != target && wanted.contains(output) {
+                wanted.extend(node.inputs.iter().map(String::as_str));
+                graph.nodes.push(node.clone());
+            }
+        }
+        graph.nodes.reverse();
         let engine = classifier.runtime.load(&graph, &[&classifier.logits], false).unwrap();
         Self { engine }
     }
@@ -92,4 +96,10 @@ fn closed_forms_and_adjoints_are_gradients() {
     check(Architecture::ResNet18, "relu", 1e-4);
     check(Architecture::SqueezeNet1_0, "features.5", 1e-4);
     check(Architecture::ResNeXt50_32x4d, "layer2", 3e-4);
+    check(Architecture::CifarResNet50, "layer3", 1e-3);
+    check(Architecture::CifarResNet50, "layer2.0", 3e-4);
+    check(Architecture::DenseNet121, "features.norm5", 1e-4);
+    check(Architecture::DenseNet121, "features.transition2", 1e-4);
+    check(Architecture::AlexNet, "features.11", 1e-4);
+    check(Architecture::AlexNet, "features.8", 1e-4);
 }

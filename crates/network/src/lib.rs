@@ -19,6 +19,10 @@ mod bilinear;
 mod checkpoint;
 mod classes;
 mod classifier;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 pub mod embedded;
 mod error;
 #[cfg(test)]
@@ -26,6 +30,8 @@ mod finite_differences;
 mod graph;
 mod head;
 mod layers;
+#[cfg(test)]
+mod modules;
 mod nearest;
 mod onnx;
 mod open;

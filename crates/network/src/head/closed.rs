@@ -151,7 +151,13 @@ impl Emitter<'_> {
                 self.graph.integers(&stop, &[1], &[end as i64]);
                 self.graph.integers(&axis, &[1], &[1]);
                 let operands = [weight, &start, &stop, &axis];
-                self.graph.node("Slice", &columns, &operands.map(String::as_str), &[&columns], Vec::new());
+                self.graph.node(
+                    "Slice",
+                    &columns,
+                    &operands.map(String::as_str),
+                    &[&columns],
+                    Vec::new(),
+                );
                 Ok((columns, *out_first))
             }
             Inputs::All | Inputs::Positions(_) => {

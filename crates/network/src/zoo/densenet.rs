@@ -44,14 +44,7 @@ pub(super) fn densenet(b: &mut Builder, growth: usize, stem: usize, depths: [usi
     Plan { logits, classes, channels }
 }
 
-fn block(
-    b: &mut Builder,
-    name: &str,
-    x: &str,
-    from: usize,
-    growth: usize,
-    depth: usize,
-) -> String {
+fn block(b: &mut Builder, name: &str, x: &str, from: usize, growth: usize, depth: usize) -> String {
     let mut features = vec![x.to_owned()];
     let concat = |b: &mut Builder, value: &str, features: &[String]| {
         let parts: Vec<&str> = features.iter().map(String::as_str).collect();
