@@ -16,7 +16,15 @@ fn models_lists_the_zoo() {
     let text = stdout(&run);
     let resnet = text.lines().find(|line| line.starts_with("resnet50 ")).unwrap();
     assert!(resnet.contains("layer4") && resnet.contains("25.6 M"), "{resnet}");
-    assert_eq!(text.lines().count(), 12);
+    let vgg = text.lines().find(|line| line.starts_with("vgg16_bn ")).unwrap();
+    assert!(vgg.contains("features.42") && vgg.contains("138.4 M"), "{vgg}");
+    assert_eq!(text.lines().count(), 29);
+    // three columns, the longest name among them
+    let starts: Vec<usize> = text
+        .lines()
+        .map(|line| line.split_whitespace().nth(1).and_then(|word| line.find(word)).unwrap())
+        .collect();
+    assert!(starts.iter().all(|&start| start == 18 + 1), "{text}");
 }
 
 #[test]

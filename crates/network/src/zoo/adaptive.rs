@@ -59,3 +59,55 @@ impl Builder<'_> {
 
 /// ONNX's number for the element type float32.
 const FLOAT: i64 = 1;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::borrow::Cow;
+
+    use ndarray::{Array4, s};
+
+    use super::super::builder::{Builder, Source};
+    use crate::common::uniform;
+    use crate::runtime::{Engine, Runtime};
+
+    fn pooling(channels: usize, size: usize) -> Engine {
+        let mut b = Builder::new("test", Source::Shapes { classes: 1, channels });
+        let x = b.input(channels);
+        let y = b.adaptive_average_pool("avgpool", &x, size);
+        Runtime::new(Cow::Borrowed(&[])).unwrap().load(&b.graph, &[&y], false).unwrap()
+    }
+
+    fn run(engine: &Engine, x: &Array4<f32>) -> Array4<f32> {
+        let y = engine.run(&[x.view().into_dyn()], None).unwrap().remove(0);
+        y.into_dimensionality().unwrap()
+    }
+
+    fn values(shape: (usize, usize, usize, usize)) -> Array4<f32> {
+        let mut noise = uniform("adaptive");
+        Array4::from_shape_simple_fn(shape, || noise.next().unwrap() as f32 - 0.5)
+    }
+
+    #[test]
+    fn every_window_is_a_mean_at_any_size() {
+        let engine = pooling(3, 7);
+        let sizes = [(1, 1), (3, 5), (6, 8), (7, 13), (10, 9), (14, 21), (40, 2)];
+        for (height, width) in sizes {
+            let x = values((2, 3, height, width));
+            let y = run(&engine, &x);
+            assert_eq!(y.dim(), (2, 3, 7, 7));
+            let window = |i: usize, length: usize| i * length / 7..((i + 1) * length).div_ceil(7);
+            for ((n, c, i, j), &found) in y.indexed_iter() {
+                let part = x.slice(s![n, c, window(i, height), window(j, width)]);
+                let expected = part.mean().unwrap();
+                assert!((found - expected).abs() < 1e-6, "{height} x {width}: {found}, {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_changes_where_the_size_is_right() {
+        let x = values((1, 512, 7, 7));
+        assert_eq!(run(&pooling(512, 7), &x), x);
+    }
+}

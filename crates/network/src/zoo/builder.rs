@@ -57,6 +57,15 @@ pub(crate) struct Builder<'w> {
     pub layers: Layers,
     used: BTreeMap<String, Vec<usize>>,
     mismatch: Mismatch,
+    screen: Option<Screen>,
+}
+
+/// Only whether a state dict fits is asked: nothing is written down, and what comes after the first
+/// tensor that does not fit is passed over.
+#[derive(Clone, Copy)]
+struct Screen {
+    fits: bool,
+    tensors: usize,
 }
 
 /// Where the number of classes and of channels, and the tensors, come from.
@@ -82,6 +91,23 @@ impl<'w> Builder<'w> {
             layers: Layers::default(),
             used: BTreeMap::new(),
             mismatch,
+            screen: None,
+        }
+    }
+
+    /// A builder that finds out whether the weights fit, and nothing else.
+    pub fn screening(weights: &'w Weights) -> Self {
+        let screen = Some(Screen { fits: true, tensors: 0 });
+        Self { screen, ..Self::new("", Source::Weights(weights)) }
+    }
+
+    /// Whether the file has exactly the architecture's tensors; of a builder that screens.
+    pub fn fits(&self) -> bool {
+        match (self.screen, self.source) {
+            (Some(Screen { fits, tensors }), Source::Weights(weights)) => {
+                fits && tensors == weights.names().count()
+            }
+            _ => false,
         }
     }
 
@@ -110,6 +136,11 @@ impl<'w> Builder<'w> {
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize]) -> String {
+        if let (Some(screen), Source::Weights(weights)) = (&mut self.screen, self.source) {
+            screen.fits = screen.fits && weights.shape(name) == Some(shape);
+            screen.tensors += 1;
+            return String::new();
+        }
         if let Source::Weights(weights) = self.source {
             match weights.tensor(name) {
                 None => self.mismatch.missing.push(name.to_owned()),
@@ -210,7 +241,9 @@ impl<'w> Builder<'w> {
 
     /// A module that computes nothing of its own here: a container, dropout in evaluation mode.
     pub fn alias(&mut self, module: &str, value: &str) {
-        self.layers.set(module, value);
+        if self.screen.is_none() {
+            self.layers.set(module, value);
+        }
     }
 
     /// A node whose value is no module's output.
@@ -221,7 +254,9 @@ impl<'w> Builder<'w> {
         inputs: &[&str],
         attributes: Vec<Attribute>,
     ) -> String {
-        self.graph.node(operator, value, inputs, &[value], attributes);
+        if self.screen.is_none() {
+            self.graph.node(operator, value, inputs, &[value], attributes);
+        }
         value.to_owned()
     }
 
@@ -233,7 +268,7 @@ impl<'w> Builder<'w> {
         inputs: &[&str],
         attributes: Vec<Attribute>,
     ) -> String {
-        self.layers.set(module, module);
+        self.alias(module, module);
         self.value(operator, module, inputs, attributes)
     }
 

@@ -125,7 +125,11 @@ impl Architecture {
     pub fn fitting(weights: &Weights) -> Vec<Self> {
         Self::ALL
             .into_iter()
-            .filter(|arch| arch.write(Source::Weights(weights)).1.mismatch().is_empty())
+            .filter(|arch| {
+                let mut builder = Builder::screening(weights);
+                arch.writer()(&mut builder);
+                builder.fits()
+            })
             .collect()
     }
 
