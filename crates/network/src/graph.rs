@@ -156,16 +156,13 @@ impl Graph {
         map
     }
 
-    /// Indices of the nodes on a path from `start` to `end`, in topological order. What is computed from
-    /// a value's shape does not depend on the value.
+    /// Indices of the nodes on a path from `start` to `end`, in topological order.
     pub fn between(&self, start: &str, end: &str) -> Vec<usize> {
         let mut downstream = HashSet::from([start]);
         let mut after = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             // `start` itself may be computed by a node of this list: its inputs do not count
-            if node.operator != "Shape"
-                && node.inputs.iter().any(|input| downstream.contains(input.as_str()))
-            {
+            if node.inputs.iter().any(|input| downstream.contains(input.as_str())) {
                 downstream.extend(node.outputs.iter().map(String::as_str));
                 after.push(index);
             }

@@ -14,6 +14,8 @@
 //! PyTorch.
 
 mod closed;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use self::closed::Closed;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rten_onnx::onnx::{DataLocation, DataType, StringStringEntryProto, TensorProto};
 
 use super::WEIGHTS_FILE;
-use crate::weights::{Element, all_finite, to_f32};
+use crate::weights::{Element, all_finite};
 
 /// A constant of a graph.
 #[derive(Clone, Debug)]
@@ -44,16 +44,6 @@ impl Initializer {
             Data::External { .. } => self.bytes(buffer).is_none_or(|raw| all_finite(raw, element)),
             Data::Inline(_) => true,
         }
-    }
-
-    /// The values as float32, if it is of a float type.
-    pub fn floats(&self, buffer: &[u8]) -> Option<Vec<f32>> {
-        let element = match self.element {
-            DataType::FLOAT => Element::F32,
-            DataType::FLOAT16 => Element::F16,
-            _ => return None,
-        };
-        Some(to_f32(self.bytes(buffer)?, element).collect())
     }
 
     pub(super) fn to_proto(&self) -> TensorProto {

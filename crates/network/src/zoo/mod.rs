@@ -181,3 +181,37 @@ impl FromStr for Architecture {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tensors_of_an_architecture_fit_no_other() {
+        for arch in Architecture::ALL {
+            let weights = Weights::zeros(arch.tensors(7, 1));
+            assert_eq!(Architecture::fitting(&weights), [arch]);
+            let mut more = arch.tensors(7, 1);
+            more.push(("head.extra".to_owned(), vec![1]));
+            assert_eq!(Architecture::fitting(&Weights::zeros(more)), []);
+        }
+    }
+
+    #[test]
+    fn default_layers_before_the_last_max_pooling() {
+        let families = ["alexnet", "vgg"];
+        let ends_in_linear_layers =
+            |arch: &Architecture| families.iter().any(|family| arch.name().starts_with(family));
+        let networks: Vec<_> =
+            Architecture::ALL.into_iter().filter(ends_in_linear_layers).collect();
+        assert_eq!(networks.len(), 9);
+        for arch in networks {
+            let (_, builder) = arch.write(Source::Shapes { classes: 2, channels: 3 });
+            let mut nodes = builder.graph.nodes.iter().rev();
+            let pooling = nodes.find(|node| node.operator == "MaxPool").map(|node| &node.inputs[0]);
+            assert_eq!(pooling.map(String::as_str), Some(arch.default_layer()), "{arch}");
+            let relu = nodes.next().map(|node| (node.operator.as_str(), node.name.as_str()));
+            assert_eq!(relu, Some(("Relu", arch.default_layer())), "{arch}");
+        }
+    }
+}
