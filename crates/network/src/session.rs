@@ -47,7 +47,7 @@ pub struct Session<'c> {
 
 enum Route {
     /// The closed form is loaded when the first gradient is asked for.
-    Closed(Head, OnceLock<std::result::Result<Closed, String>>),
+    Closed(Head, Box<OnceLock<std::result::Result<Closed, String>>>),
     /// The adjoint graph depends on the input's size; it is built when the first picture shows it.
     Adjoint(Mutex<Option<Arc<Ready>>>),
 }
@@ -104,7 +104,7 @@ impl<'c> Session<'c> {
         let route = match closed {
             Some(head) => {
                 outputs.extend(head.saved().cloned());
-                Route::Closed(head, OnceLock::new())
+                Route::Closed(head, Box::default())
             }
             None => {
                 let plan = Plan::new(graph, target, &classifier.logits)

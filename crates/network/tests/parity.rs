@@ -2,14 +2,15 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "common/maps.rs"]
+mod maps;
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use introspective_network::{
-    Architecture, Classifier, Observation, Session, SessionOptions, Weights,
-};
+use introspective_network::{Architecture, Classifier, Session, SessionOptions, Weights};
+use maps::{QUESTIONS, assert_close, cams, upstream};
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use ndarray_npy::NpzReader;
 
@@ -22,43 +23,6 @@ fn classifier(name: &str, classes: usize, channels: usize) -> Classifier {
     let bytes = common::weights(&architecture.tensors(classes, channels));
     let weights = Weights::from_bytes(bytes, "generated").unwrap();
     Classifier::from_zoo(architecture, weights).unwrap()
-}
-
-/// Upstream rows of the four maps in the fixture, by the authors' formulas.
-fn upstream(logits: &Array1<f32>, classes: &Array1<i64>) -> Array2<f32> {
-    let [p, q, other] = [0, 1, 2].map(|i| usize::try_from(classes[i]).unwrap());
-    let mut rows = Array2::zeros((4, logits.len()));
-    rows[[0, p]] = 1.0;
-    rows[[1, p]] = -1.0;
-    let highest = logits.fold(f32::MIN, |m, &z| m.max(z));
-    let powers = logits.mapv(|z| (z - highest).exp());
-    rows.row_mut(2).assign(&(&powers / powers.sum()));
-    rows[[2, q]] -= 1.0;
-    rows[[3, other]] = 1.0;
-    rows[[3, p]] = -1.0;
-    rows
-}
-
-fn cams(observation: &Observation, alpha: &Array2<f32>) -> Vec<Array2<f32>> {
-    let (k, u, v) = observation.activations.dim();
-    let flat = observation.activations.to_shape((k, u * v)).unwrap();
-    alpha
-        .dot(&flat)
-        .outer_iter()
-        .map(|row| row.to_owned().into_shape_with_order((u, v)).unwrap())
-        .collect()
-}
-
-#[track_caller]
-fn assert_close(what: &str, found: ArrayD<f32>, expected: &ArrayD<f32>, tolerance: f32) {
-    assert_eq!(found.shape(), expected.shape(), "{what}");
-    assert!(found.iter().all(|v| v.is_finite()), "{what} is not finite");
-    let low = expected.fold(f32::MAX, |m, &v| m.min(v));
-    let high = expected.fold(f32::MIN, |m, &v| m.max(v));
-    let worst = (&found - expected).mapv(f32::abs).into_iter().max_by(f32::total_cmp).unwrap()
-        / (high - low);
-    assert!(worst <= tolerance, "{what}: off by {worst:e} of the range, allowed {tolerance:e}");
-    println!("{what}: within {worst:.1e} of the range");
 }
 
 fn case(file: &str, name: &str, classes: usize, size: [usize; 3], layers: &[(&str, bool)]) {
@@ -89,12 +53,7 @@ fn case(file: &str, name: &str, classes: usize, size: [usize; 3], layers: &[(&st
             assert_close(&format!("{file} logits"), logits, &expected_logits, 1e-4);
             let rows = upstream(&observation.logits, &which);
             let alpha = session.alpha(&observation, rows.view()).unwrap();
-            for (map, question) in cams(&observation, &alpha).into_iter().zip([
-                "why",
-                "what_if_not",
-                "rather_than",
-                "pairwise",
-            ]) {
+            for (map, question) in cams(&observation, &alpha).into_iter().zip(QUESTIONS) {
                 let expected: ArrayD<f32> = npz.by_name(&format!("{layer}/{question}")).unwrap();
                 let what =
                     format!("{file} {layer} {question} closed={closed_form} fused={optimise}");

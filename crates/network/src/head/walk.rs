@@ -110,7 +110,7 @@ impl<'g> Walk<'g> {
         }
         let into_rows = || self.peek().is_some_and(|next| next.operator == "Gemm");
         let stored = node.inputs.get(1).and_then(|shape| integers(self.graph, shape));
-        stored.map_or_else(into_rows, |shape| matches!(shape[..], [-1 | 0 | 1, _]))
+        stored.map_or_else(into_rows, |shape| matches!(shape[..], [-1..=1, _]))
     }
 
     /// The stored weight of a linear layer on the value, and whether it is out x in.
