@@ -12,9 +12,6 @@ mod reductions;
 mod refused;
 mod shapes;
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,7 +37,7 @@ struct Case {
 }
 
 fn generated(case: &str, name: &str, shape: &[usize], value: fn(f64) -> f64) -> ArrayD<f32> {
-    let values = common::uniform(&format!("{case}/{name}")).map(|u| value(u) as f32);
+    let values = crate::common::uniform(&format!("{case}/{name}")).map(|u| value(u) as f32);
     ArrayD::from_shape_vec(shape, values.take(shape.iter().product()).collect()).unwrap()
 }
 
