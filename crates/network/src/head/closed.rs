@@ -100,6 +100,13 @@ impl Emitter<'_> {
         Ok(out)
     }
 
+    /// Two layers may share one weight.
+    fn store(&mut self, tensor: Initializer) {
+        if self.graph.initializer(&tensor.name).is_none() {
+            self.graph.initializers.push(tensor);
+        }
+    }
+
     /// The weight as a matrix in the graph, and whether it is out x in.
     fn weight(&mut self, index: usize, linear: &Linear) -> Result<(String, bool), String> {
         let Linear { weight, out_first, inputs } = linear;
@@ -141,7 +148,7 @@ impl Emitter<'_> {
                 if end > from {
                     return Err(refused(end));
                 }
-                self.graph.initializers.push(as_shape(vec![to, from]));
+                self.store(as_shape(vec![to, from]));
                 if self.channels == from {
                     return Ok((weight.clone(), *out_first));
                 }
@@ -161,7 +168,7 @@ impl Emitter<'_> {
                 Ok((columns, *out_first))
             }
             Inputs::All | Inputs::Positions(_) => {
-                self.graph.initializers.push(as_shape(vec![first, second]));
+                self.store(as_shape(vec![first, second]));
                 Ok((weight.clone(), *out_first))
             }
         }
