@@ -77,9 +77,9 @@ pub struct ExplainArgs {
 pub struct LayersArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// Side of the network's input in pixels.
-    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub crop: u32,
+    /// Side of the network's input in pixels [default: what an ONNX file demands, else 224].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub crop: Option<u32>,
     /// Print the layers on stdout as one line of JSON.
     #[arg(long)]
     pub json: bool,

@@ -10,8 +10,10 @@ use crate::{network, output};
 /// Lists layers in the order in which the network computes them.
 pub fn run(args: &LayersArgs) -> Result<ExitCode> {
     let classifier = network::for_layers(&args.network)?;
-    let side = args.crop as usize;
-    let layers = classifier.layers(side, side)?;
+    let side = args.crop.map_or(224, |side| side as usize);
+    let fixed = classifier.input_size().filter(|_| args.crop.is_none());
+    let [height, width] = fixed.unwrap_or([side, side]);
+    let layers = classifier.layers(height, width)?;
     if args.json {
         let list: Vec<_> = layers
             .iter()

@@ -146,6 +146,17 @@ fn a_softmax_is_stripped_and_one_over_four_axes_too() {
 }
 
 #[test]
+fn dropout_does_nothing() {
+    change(|graph| {
+        let mut dropout = node("Dropout", &["flat"], "dropped");
+        dropout.output.push("mask".to_owned());
+        graph.node.insert(4, dropout);
+        graph.node[5].input[0] = "dropped".to_owned();
+    })
+    .unwrap();
+}
+
+#[test]
 fn graphs_that_cannot_be_computed() {
     refused(&["not a valid ONNX file", "the_Conv", "depends on itself"], |graph| {
         graph.node[0].input[0] = "relu".to_owned();

@@ -65,6 +65,7 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
         }
         graph.nodes.push(parsed.node);
     }
+    simplify::drop_what_is_for_training(&mut graph);
     order::resolve_constants(&mut graph).map_err(corrupt)?;
     all_finite(&graph, &buffer, origin)?;
     let picture = ends::picture(&graph, &inputs).map_err(unfit)?;

@@ -6,6 +6,23 @@ use rten_onnx::onnx::DataType;
 
 use crate::graph::{Data, Graph, Initializer};
 
+/// Dropout does nothing outside of training, and not every runtime knows it: it becomes `Identity`. (Outputs
+/// beyond the first, and a batch normalisation's running statistics, matter in training only.)
+pub(super) fn drop_what_is_for_training(graph: &mut Graph) {
+    for node in &mut graph.nodes {
+        match node.operator.as_str() {
+            "Dropout" => {
+                "Identity".clone_into(&mut node.operator);
+                node.inputs.truncate(1);
+                node.outputs.truncate(1);
+                node.attributes.clear();
+            }
+            "BatchNormalization" => node.outputs.truncate(1),
+            _ => {}
+        }
+    }
+}
+
 /// PyTorch's newer exporter writes a change of shape as `as_strided`: the values in one row, then picked in
 /// order into the new shape by a `Gather`. Makes that one `Reshape`, through which a batch can pass. `shapes` tell
 /// whether all values are picked.
