@@ -163,7 +163,7 @@ impl Tape<'_> {
     }
 
     /// A part of a gradient along one axis.
-    fn slice(&mut self, g: &str, axis: usize, start: usize, end: usize) -> String {
+    pub(super) fn slice(&mut self, g: &str, axis: usize, start: usize, end: usize) -> String {
         let from = self.integers(&[start as i64]);
         let to = self.integers(&[end as i64]);
         let axis = self.integers(&[axis as i64]);
@@ -171,7 +171,14 @@ impl Tape<'_> {
     }
 
     /// A gradient with zeros before and after it along one axis.
-    fn pad(&mut self, g: &str, rank: usize, axis: usize, before: usize, after: usize) -> String {
+    pub(super) fn pad(
+        &mut self,
+        g: &str,
+        rank: usize,
+        axis: usize,
+        before: usize,
+        after: usize,
+    ) -> String {
         if (before, after) == (0, 0) {
             return g.to_owned();
         }

@@ -6,7 +6,7 @@ use rten_onnx::onnx::DataType;
 
 use super::Plan;
 use crate::error::{NetworkError, Result};
-use crate::graph::{Attribute, Data, Graph, Initializer, Node, Setting};
+use crate::graph::{Attribute, Data, Graph, Initializer, Node, Setting, int};
 
 /// Walks the path backwards and collects gradients.
 pub(super) struct Tape<'g> {
@@ -129,6 +129,13 @@ impl<'g> Tape<'g> {
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let axes = self.integers(&axes);
         self.emit(operator, &[gradient, &axes])
+    }
+
+    /// One where a condition holds, else zero. (Multiplying gradients with it is much quicker than
+    /// selecting them: the condition is worked out once for all questions.)
+    pub fn ones_where(&mut self, condition: &str) -> String {
+        let to = int("to", i64::from(DataType::FLOAT.0));
+        self.emit_with("Cast", &[condition], vec![to])
     }
 
     /// A forward value as an input of the adjoint graph.
