@@ -4,6 +4,9 @@ use super::{Tape, unsupported};
 use crate::error::Result;
 use crate::graph::{Node, int, ints, signed};
 
+/// No kernel, stride or dilation is larger.
+const MAX_STEP: usize = 1 << 16;
+
 /// How a two-dimensional window moves over an image.
 pub(super) struct Windows {
     pub kernel: [usize; 2],
@@ -25,14 +28,21 @@ impl Windows {
         ) else {
             return Err(unsupported(node, "its window is not two-dimensional"));
         };
+        let sane = |sizes: [usize; 2]| sizes.iter().all(|size| (1..=MAX_STEP).contains(size));
+        if !(sane(kernel) && sane(strides) && sane(dilations)) {
+            let detail = format!(
+                "its kernel is {kernel:?}, its strides {strides:?}, its dilations {dilations:?}"
+            );
+            return Err(unsupported(node, detail));
+        }
         let auto_pad = node.text("auto_pad").unwrap_or("NOTSET");
         if auto_pad == "VALID" {
             pads = [0; 4];
         } else if auto_pad != "NOTSET" {
             for axis in 0..2 {
-                let outputs = sizes[axis].div_ceil(strides[axis].max(1));
+                let outputs = sizes[axis].div_ceil(strides[axis]);
                 let reach = outputs.saturating_sub(1) * strides[axis]
-                    + dilations[axis] * kernel[axis].saturating_sub(1)
+                    + dilations[axis] * (kernel[axis] - 1)
                     + 1;
                 let total = reach.saturating_sub(sizes[axis]);
                 let less = total / 2;
@@ -52,7 +62,7 @@ impl Windows {
     /// Rows (axis 0) or columns (axis 1) from the first window's start to the last one's end.
     pub fn covered(&self, axis: usize, outputs: usize) -> usize {
         outputs.saturating_sub(1) * self.strides[axis]
-            + self.dilations[axis] * self.kernel[axis].saturating_sub(1)
+            + self.dilations[axis] * (self.kernel[axis] - 1)
             + 1
     }
 
@@ -61,7 +71,7 @@ impl Windows {
     fn turned_pads(&self) -> Option<[usize; 4]> {
         let pad = |place: usize| {
             let axis = place % 2;
-            let reach = self.dilations[axis] * self.kernel[axis].saturating_sub(1);
+            let reach = self.dilations[axis] * (self.kernel[axis] - 1);
             reach.checked_sub(self.pads[place])
         };
         let pads = [pad(0)?, pad(1)?, pad(2)?, pad(3)?];

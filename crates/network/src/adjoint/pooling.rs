@@ -7,6 +7,11 @@ use super::convolution::Windows;
 use crate::error::Result;
 use crate::graph::{Node, int};
 
+/// A max-pooling's window has at most so many places: each takes a handful of nodes.
+const MAX_PLACES: usize = 1 << 10;
+/// An average pooling's matrices have at most so many elements.
+const MAX_MATRIX: usize = 1 << 24;
+
 impl Tape<'_> {
     /// Averaging is a matrix product over rows and one over columns, y = R x C^T, where entry (o, i) of
     /// R is 1 / (rows that window o averages) for each row i it covers  =>  dx = R^T g C.
@@ -16,6 +21,10 @@ impl Tape<'_> {
         let [_, _, out_height, out_width] = self.image_shape(node, &node.outputs[0])?;
         let windows = Windows::of(node, &node.ints("kernel_shape", &[]), [height, width])?;
         let whole = node.int("count_include_pad", 0) != 0;
+        let size = height.saturating_mul(out_height).max(width.saturating_mul(out_width));
+        if size > MAX_MATRIX {
+            return Err(unsupported(node, format!("its input, {height} x {width}, is very large")));
+        }
         let columns: Vec<f32> = windows.shares(1, width, out_width, whole).concat();
         let columns = self.floats("columns", &[out_width, width], &columns);
         let shares = windows.shares(0, height, out_height, whole);
@@ -40,8 +49,14 @@ impl Tape<'_> {
         let [_, _, out_height, out_width] = self.image_shape(node, &node.outputs[0])?;
         let windows = Windows::of(node, &node.ints("kernel_shape", &[]), [height, width])?;
         let ([sh, sw], [top, left, ..]) = (windows.strides, windows.pads);
-        if windows.strides.contains(&0) || windows.kernel.contains(&0) {
-            return Err(unsupported(node, "its kernel or stride is empty"));
+        if windows.kernel == [height, width] && windows.pads == [0; 4] {
+            self.y(node); // so that what is saved does not depend on the picture's size
+            return self.global_max_pool(node, g);
+        }
+        let count = |sizes: [usize; 2]| sizes[0] * sizes[1];
+        if count(windows.kernel).max(count(windows.strides)) > MAX_PLACES {
+            let detail = format!("its window, {:?}, is very large", windows.kernel);
+            return Err(unsupported(node, detail));
         }
         let masks = self.first_maxima(node, &windows)?;
 
@@ -180,7 +195,7 @@ impl Windows {
         let window = |output: usize| {
             let places = (0..self.kernel[axis])
                 .map(|k| output * self.strides[axis] + k * self.dilations[axis]);
-            let places: Vec<usize> = places.filter(|&p| p < before + size + after).collect();
+            let places: Vec<usize> = places.take_while(|&p| p < before + size + after).collect();
             let inside = places.iter().filter_map(|p| p.checked_sub(before)).filter(|&i| i < size);
             let inside: Vec<usize> = inside.collect();
             let count = if whole { places.len() } else { inside.len() };

@@ -35,6 +35,8 @@ fn maxima() {
 
 #[test]
 fn maxima_among_equals() {
+    let all = halves("max_pool_of_all", &POOL);
+    pool(all, "MaxPool", window([7, 6], [1, 1]), vec![]).check();
     let pads = vec![ints("pads", &[1; 4])];
     let ties = halves("max_pool_ties", &POOL);
     pool(ties, "MaxPool", window([3, 3], [2, 2]), pads).check();
