@@ -51,6 +51,9 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         | NetworkError::NoDefaultLayer { .. } => {
             "choose a convolutional layer; `introspect layers` lists their shapes"
         }
+        NetworkError::NotDifferentiable { .. } => {
+            "choose a later --layer: only what lies between it and the logits needs a gradient"
+        }
         NetworkError::Run { .. } => "a larger input may help: --size and --crop",
         _ => return None,
     })

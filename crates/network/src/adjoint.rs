@@ -8,6 +8,23 @@
 //! Forward values have a leading axis of one, gradients one of B: the former broadcast against the
 //! latter, so nothing is computed B times that all questions share. This holds as long as the leading
 //! axis stays the batch; a node that moves it is refused.
+//!
+//! Operators with a rule (any other, or a setting that its rule does not cover, is
+//! [`NetworkError::NotDifferentiable`] and names the node):
+//!
+//! - activations: Relu, LeakyRelu, PRelu, Elu, Selu, Clip, Sigmoid, HardSigmoid, HardSwish, Tanh, Softplus,
+//!   Softsign, Swish, Mish, Gelu, Erf, Exp, Log, Sqrt, Reciprocal, Abs, Neg;
+//! - arithmetic with broadcasting: Add, Sub, Mul, Div, Sum, Max, Min, Pow (stored exponent), Where (stored
+//!   condition);
+//! - linear: Conv and ConvTranspose (two-dimensional: grouped, strided, dilated, padded in any way), Gemm
+//!   (stored weight), MatMul (either or both operands);
+//! - poolings and reductions: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, ReduceMean,
+//!   ReduceSum, ReduceSumSquare, ReduceL2, ReduceMax, ReduceMin;
+//! - normalisations: BatchNormalization, LayerNormalization, InstanceNormalization, Softmax, LogSoftmax;
+//! - shapes: Flatten, Reshape, Squeeze, Unsqueeze, Transpose, Concat, Split, Slice (steps of one), Gather
+//!   (one place), Pad (constant), Expand, Identity, Dropout, Cast (to float32).
+//!
+//! Sizes, indices and comparisons (Shape, ArgMax, Greater, Floor, ...) pass no gradient on, as in PyTorch.
 
 mod activation;
 mod arithmetic;

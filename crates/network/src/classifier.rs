@@ -223,6 +223,15 @@ impl Classifier {
             .collect())
     }
 
+    /// Shapes of the graph's values for a picture of this height and width, found without running it;
+    /// values whose shape only a run can tell are absent.
+    pub(crate) fn shapes(&self, [height, width]: [usize; 2]) -> HashMap<String, Vec<usize>> {
+        let input = self.graph.inputs.first().and_then(|input| input.name.as_deref());
+        let size = [1, self.channels, height, width];
+        let shapes = input.map(|input| crate::onnx::shapes::shapes(&self.graph, input, &size));
+        shapes.and_then(std::result::Result::ok).unwrap_or_default()
+    }
+
     pub(crate) fn run_error(&self, height: usize, width: usize, reason: String) -> NetworkError {
         NetworkError::Run { model: self.name.clone(), height, width, reason }
     }

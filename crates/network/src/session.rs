@@ -1,14 +1,17 @@
 //! Running a classifier with one layer watched: logits, activations, and gradients between the two.
 
+mod ready;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ndarray::{
     Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3, s,
 };
 
-use crate::adjoint::{ALPHA, Adjoint, Plan, adjoint};
+use self::ready::{Ready, needed};
+use crate::adjoint::Plan;
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::head::{Closed, Head};
@@ -52,18 +55,6 @@ enum Route {
     Adjoint(Mutex<Option<Arc<Ready>>>),
 }
 
-struct Ready {
-    input: [usize; 2],
-    adjoint: Adjoint,
-    engine: Engine,
-}
-
-impl std::fmt::Debug for Ready {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ready").field("input", &self.input).finish_non_exhaustive()
-    }
-}
-
 /// What a classifier made of one picture.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -84,7 +75,7 @@ impl<'c> Session<'c> {
     /// Loads the classifier with a target layer.
     ///
     /// # Errors
-    /// The layer does not exist, or the runtime refuses the graph.
+    /// The layer does not exist, an operator above it has no known gradient, or the runtime refuses the graph.
     pub fn new(classifier: &'c Classifier, options: &SessionOptions) -> Result<Self> {
         let graph = &classifier.graph;
         let wanted = options.layer.as_deref().unwrap_or(classifier.default_layer());
@@ -109,7 +100,7 @@ impl<'c> Session<'c> {
             None => {
                 let plan = Plan::new(graph, target, &classifier.logits)
                     .ok_or_else(|| NetworkError::NoPath { layer: layer.to_owned() })?;
-                outputs.extend(plan.values().into_iter().map(str::to_owned));
+                outputs.extend(needed(classifier, &plan)?);
                 Route::Adjoint(Mutex::new(None))
             }
         };
@@ -150,7 +141,7 @@ impl<'c> Session<'c> {
     ///
     /// # Errors
     /// The picture has the wrong number of channels or is too small, the layer's output is no stack
-    /// of maps, or the logits are not finite.
+    /// of maps, an operator above it has no known gradient, or the logits are not finite.
     pub fn observe(&self, picture: ArrayView3<'_, f32>) -> Result<Observation> {
         let (channels, height, width) = picture.dim();
         if channels != self.classifier.channels() {
@@ -187,7 +178,7 @@ impl<'c> Session<'c> {
 
         let adjoint = match &self.route {
             Route::Closed(..) => None,
-            Route::Adjoint(slot) => Some(self.prepare(slot, [height, width], &values)?),
+            Route::Adjoint(slot) => Some(self.prepare(slot, picture, &values)?),
         };
         values.retain(|name, _| match (&adjoint, &self.route) {
             (Some(ready), _) => ready.adjoint.saved.contains(name),
@@ -215,31 +206,6 @@ impl<'c> Session<'c> {
         Ok(logits)
     }
 
-    /// The adjoint graph for this input size, built from the shapes that the forward pass showed.
-    fn prepare(
-        &self,
-        slot: &Mutex<Option<Arc<Ready>>>,
-        input: [usize; 2],
-        values: &HashMap<String, ArrayD<f32>>,
-    ) -> Result<Arc<Ready>> {
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = slot.as_ref().filter(|ready| ready.input == input) {
-            return Ok(Arc::clone(ready));
-        }
-        let shapes = values.iter().map(|(n, v)| (n.clone(), v.shape().to_vec())).collect();
-        let Classifier { graph, logits, runtime, .. } = self.classifier;
-        let plan = Plan::new(graph, &self.outputs[1], logits)
-            .ok_or_else(|| NetworkError::NoPath { layer: self.layer.clone() })?;
-        let adjoint = adjoint(&plan, &shapes)?;
-        tracing::debug!(layer = %self.layer, nodes = adjoint.graph.nodes.len(), "adjoint built");
-        let engine = runtime.load(&adjoint.graph, &[ALPHA], false).map_err(|reason| {
-            NetworkError::Load { model: format!("the adjoint of {}", self.classifier.name), reason }
-        })?;
-        let ready = Arc::new(Ready { input, adjoint, engine });
-        *slot = Some(Arc::clone(&ready));
-        Ok(ready)
-    }
-
     /// Spatially averaged gradients at the target layer:
     /// `alpha[b, k] = mean over (u, v) of sum_n upstream[b, n] dz_n / dA[k, u, v]`.
     ///
@@ -247,7 +213,7 @@ impl<'c> Session<'c> {
     /// combination of classes. The result is B x K.
     ///
     /// # Errors
-    /// `upstream` is not B x N, another session made the observation, or an operator above the layer has no known gradient.
+    /// `upstream` is not B x N, or another session made the observation.
     pub fn alpha(
         &self,
         observation: &Observation,
@@ -363,7 +329,28 @@ struct Answer<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use super::{Plan, Session, SessionOptions};
+    use crate::{Architecture, Classifier, Weights, common};
+
+    /// What nothing reads is not kept: of 60 values between conv1 and the logits, the ReLUs' outputs and
+    /// what the max-pooling saw.
+    #[test]
+    fn only_what_the_gradient_needs_is_an_output() {
+        let architecture = Architecture::ResNet18;
+        let weights = common::weights(&architecture.tensors(5, 3));
+        let weights = Weights::from_bytes(weights, "generated").unwrap();
+        let classifier = Classifier::from_zoo(architecture, weights).unwrap();
+        let layer = Some("conv1".to_owned());
+        let options = SessionOptions { layer, ..SessionOptions::default() };
+        let session = Session::new(&classifier, &options).unwrap();
+        let plan = Plan::new(&classifier.graph, &session.outputs[1], &classifier.logits).unwrap();
+        // logits, the layer, 17 ReLUs (one is what the max-pooling reads), the max-pooling's output
+        assert_eq!(session.outputs.len(), 2 + 17 + 1, "{:?}", session.outputs);
+        assert!(plan.values().len() > 60);
+    }
+
     /// Servers share one session among threads.
     #[test]
     fn sessions_may_be_shared_among_threads() {

@@ -151,7 +151,8 @@ impl Tape<'_> {
         let y = self.y(node);
         let zero = self.scalar(0.0);
         let open = self.emit("Greater", &[&y, &zero]);
-        let masked = self.emit("Where", &[&open, g, &zero]);
+        let open = self.ones_where(&open);
+        let masked = self.emit("Mul", &[g, &open]);
         self.contribute(self.input(node, 0)?, masked);
         Ok(())
     }
@@ -178,9 +179,11 @@ impl Tape<'_> {
                 None => inside,
             });
         }
-        let zero = self.scalar(0.0);
         let masked = match open {
-            Some(open) => self.emit("Where", &[&open, g, &zero]),
+            Some(open) => {
+                let open = self.ones_where(&open);
+                self.emit("Mul", &[g, &open])
+            }
             None => g.to_owned(),
         };
         self.contribute(self.input(node, 0)?, masked);

@@ -1,9 +1,16 @@
 //! Poolings.
 
-use super::Tape;
+use super::{Tape, unsupported};
+use std::collections::HashMap;
+
 use super::convolution::Windows;
 use crate::error::Result;
-use crate::graph::{Node, int, ints};
+use crate::graph::{Node, int};
+
+/// A max-pooling's window has at most so many places: each takes a handful of nodes.
+const MAX_PLACES: usize = 1 << 10;
+/// An average pooling's matrices have at most so many elements.
+const MAX_MATRIX: usize = 1 << 24;
 
 impl Tape<'_> {
     /// Averaging is a matrix product over rows and one over columns, y = R x C^T, where entry (o, i) of
@@ -14,6 +21,10 @@ impl Tape<'_> {
         let [_, _, out_height, out_width] = self.image_shape(node, &node.outputs[0])?;
         let windows = Windows::of(node, &node.ints("kernel_shape", &[]), [height, width])?;
         let whole = node.int("count_include_pad", 0) != 0;
+        let size = height.saturating_mul(out_height).max(width.saturating_mul(out_width));
+        if size > MAX_MATRIX {
+            return Err(unsupported(node, format!("its input, {height} x {width}, is very large")));
+        }
         let columns: Vec<f32> = windows.shares(1, width, out_width, whole).concat();
         let columns = self.floats("columns", &[out_width, width], &columns);
         let shares = windows.shares(0, height, out_height, whole);
@@ -27,60 +38,136 @@ impl Tape<'_> {
     }
 
     /// Routes each output's gradient to the first position of its window that holds the maximum
-    /// (PyTorch's choice among ties).
+    /// (PyTorch's choice among equals).
     ///
-    /// The windows are unfolded by a depthwise convolution with one-hot kernels (exact: every output
-    /// is one input plus zeros), and the masked gradients folded back by the transposed convolution with
-    /// the same kernels.
+    /// Place k of all windows is a strided slice of the input, so where it holds the maximum is found
+    /// once for all questions. The gradients that place k takes land on every stride-th row and column:
+    /// they are added up in one plane for each remainder, and the planes interleaved.
     pub(super) fn max_pool(&mut self, node: &Node, g: &str) -> Result<()> {
         let input = self.input(node, 0)?;
         let [_, channels, height, width] = self.image_shape(node, input)?;
         let [_, _, out_height, out_width] = self.image_shape(node, &node.outputs[0])?;
         let windows = Windows::of(node, &node.ints("kernel_shape", &[]), [height, width])?;
-        let Windows { kernel: [kh, kw], strides, dilations, pads: [top, left, ..] } = windows;
-        // what the windows cover, `ceil_mode` included, may end before or after the padded input
-        let (bottom, unused_h) = overhang(windows.covered(0, out_height), top + height);
-        let (right, unused_w) = overhang(windows.covered(1, out_width), left + width);
+        let ([sh, sw], [top, left, ..]) = (windows.strides, windows.pads);
+        if windows.kernel == [height, width] && windows.pads == [0; 4] {
+            self.y(node); // so that what is saved does not depend on the picture's size
+            return self.global_max_pool(node, g);
+        }
+        let count = |sizes: [usize; 2]| sizes[0] * sizes[1];
+        if count(windows.kernel).max(count(windows.strides)) > MAX_PLACES {
+            let detail = format!("its window, {:?}, is very large", windows.kernel);
+            return Err(unsupported(node, detail));
+        }
+        let masks = self.first_maxima(node, &windows)?;
 
-        let x = self.save(input);
-        // finite, because the one-hot kernels multiply it by zero
-        let lowest = self.scalar(f32::MIN);
-        let amounts =
-            self.integers(&[0, 0, top as i64, left as i64, 0, 0, bottom as i64, right as i64]);
-        let padded = self.emit("Pad", &[&x, &amounts, &lowest]);
-
-        let window = kh * kw;
-        let identity: Vec<f32> = (0..channels * window * window)
-            .map(|i| if (i / window) % window == i % window { 1.0 } else { 0.0 })
-            .collect();
-        let kernels = self.floats("one_hot", &[channels * window, 1, kh, kw], &identity);
-        let unfold = vec![
-            int("group", channels as i64),
-            ints("kernel_shape", &[kh, kw]),
-            ints("strides", &strides),
-            ints("dilations", &dilations),
-        ];
-        let patches = self.emit_with("Conv", &[&padded, &kernels], unfold.clone());
-        let (c, w) = (channels as i64, window as i64);
-        let (oh, ow) = (out_height as i64, out_width as i64);
-        let dims = self.integers(&[1, c, w, oh, ow]);
-        let patches = self.emit("Reshape", &[&patches, &dims]);
-        let mask = self.first_largest(&patches, 2, &[1, 1, window, 1, 1]);
-
-        let dims = self.integers(&[-1, c, 1, oh, ow]);
-        let g = self.emit("Reshape", &[g, &dims]);
+        // a place at offset o of the window at output i is at row (i + o / s) s + o % s
+        let reach = |axis: usize| windows.dilations[axis] * (windows.kernel[axis] - 1);
+        let rows = out_height + reach(0) / sh;
+        let columns = out_width + reach(1) / sw;
+        let mut planes: HashMap<[usize; 2], String> = HashMap::new();
+        for ([row, column], mask) in masks {
+            let taken = self.emit("Mul", &[g, &mask]);
+            let (above, before) = (row / sh, column / sw);
+            let plane = self.pad(&taken, 4, 2, above, rows - out_height - above);
+            let plane = self.pad(&plane, 4, 3, before, columns - out_width - before);
+            let remainder = [row % sh, column % sw];
+            let plane = match planes.remove(&remainder) {
+                Some(sum) => self.emit("Add", &[&sum, &plane]),
+                None => plane,
+            };
+            planes.insert(remainder, plane);
+        }
+        let [c, r, w] = [channels, rows, columns];
         let zero = self.scalar(0.0);
-        let routed = self.emit("Where", &[&mask, &g, &zero]);
-        let dims = self.integers(&[-1, c * w, oh, ow]);
-        let routed = self.emit("Reshape", &[&routed, &dims]);
-        let mut fold = unfold;
-        fold.push(ints("pads", &[top, left, bottom, right]));
-        fold.push(ints("output_padding", &[unused_h, unused_w]));
-        let gradient = self.emit_with("ConvTranspose", &[&routed, &kernels], fold);
-        // a whole window's worth of gradients for every output
-        self.largest = self.largest.max(channels * window * out_height * out_width);
+        let mut stripes = Vec::new();
+        for a in 0..sh {
+            let mut parts = Vec::new();
+            for b in 0..sw {
+                // a stride wider than the kernel leaves places that no window has
+                let plane = match planes.get(&[a, b]) {
+                    Some(plane) => plane.clone(),
+                    None => self.emit("Mul", &[&planes[&[0, 0]], &zero]),
+                };
+                parts.push(self.reshape(&plane, &[1, c, r, 1, w, 1]));
+            }
+            stripes.push(self.join(&parts, 5));
+        }
+        let joined = self.join(&stripes, 3);
+        let image = self.reshape(&joined, &[1, c, r * sh, w * sw]);
+        self.largest = self.largest.max(c * r * sh * w * sw);
+
+        let image = self.fitted(&image, 2, r * sh, top, height);
+        let gradient = self.fitted(&image, 3, w * sw, left, width);
         self.contribute(input, gradient);
         Ok(())
+    }
+
+    /// For each place of the window, its offset from the window's corner and where it is the first to
+    /// hold the maximum, as ones and zeros.
+    fn first_maxima(
+        &mut self,
+        node: &Node,
+        windows: &Windows,
+    ) -> Result<Vec<([usize; 2], String)>> {
+        let (x, y) = (self.x(node)?, self.y(node));
+        let [_, _, height, width] = self.image_shape(node, &x)?;
+        let [_, _, out_height, out_width] = self.image_shape(node, &y)?;
+        let [top, left, ..] = windows.pads;
+        // what the windows cover, `ceil_mode` included, may end before or after the padded input
+        let covered = [windows.covered(0, out_height), windows.covered(1, out_width)];
+        let below = covered[0].saturating_sub(top + height);
+        let behind = covered[1].saturating_sub(left + width);
+        let amounts = [0, 0, top, left, 0, 0, below, behind].map(|amount| amount as i64);
+        let padded = if amounts == [0; 8] {
+            x
+        } else {
+            let (amounts, lowest) = (self.integers(&amounts), self.scalar(f32::MIN));
+            self.emit("Pad", &[&x, &amounts, &lowest])
+        };
+        let axes = self.integers(&[2, 3]);
+        let steps = self.integers(&windows.strides.map(|step| step as i64));
+        let mut seen: Option<String> = None;
+        let mut masks = Vec::new();
+        for place in 0..windows.kernel[0] * windows.kernel[1] {
+            let row = place / windows.kernel[1] * windows.dilations[0];
+            let column = place % windows.kernel[1] * windows.dilations[1];
+            let starts = self.integers(&[row as i64, column as i64]);
+            let last = |start: usize, axis: usize, outputs: usize| {
+                (start + outputs.saturating_sub(1) * windows.strides[axis] + 1) as i64
+            };
+            let ends = [last(row, 0, out_height), last(column, 1, out_width)];
+            let ends = self.integers(&ends);
+            let values = self.emit("Slice", &[&padded, &starts, &ends, &axes, &steps]);
+            let equal = self.emit("Equal", &[&values, &y]);
+            let (first, found) = match &seen {
+                None => (equal.clone(), equal),
+                Some(seen) => {
+                    let unseen = self.emit("Not", &[seen]);
+                    (self.emit("And", &[&equal, &unseen]), self.emit("Or", &[seen, &equal]))
+                }
+            };
+            seen = Some(found);
+            masks.push(([row, column], self.ones_where(&first)));
+        }
+        Ok(masks)
+    }
+
+    /// Rows (or columns) of a gradient from `start` on, so many of them; zeros where it has none.
+    fn fitted(&mut self, g: &str, axis: usize, has: usize, start: usize, size: usize) -> String {
+        let end = has.min(start + size);
+        let part =
+            if (start, end) == (0, has) { g.to_owned() } else { self.slice(g, axis, start, end) };
+        self.pad(&part, 4, axis, 0, start + size - end)
+    }
+
+    fn join(&mut self, parts: &[String], axis: i64) -> String {
+        match parts {
+            [part] => part.clone(),
+            _ => {
+                let names: Vec<&str> = parts.iter().map(String::as_str).collect();
+                self.emit_with("Concat", &names, vec![int("axis", axis)])
+            }
+        }
     }
 
     /// True at the first place along `axis` that holds the largest value. `along` is the value's shape
@@ -108,7 +195,7 @@ impl Windows {
         let window = |output: usize| {
             let places = (0..self.kernel[axis])
                 .map(|k| output * self.strides[axis] + k * self.dilations[axis]);
-            let places: Vec<usize> = places.filter(|&p| p < before + size + after).collect();
+            let places: Vec<usize> = places.take_while(|&p| p < before + size + after).collect();
             let inside = places.iter().filter_map(|p| p.checked_sub(before)).filter(|&i| i < size);
             let inside: Vec<usize> = inside.collect();
             let count = if whole { places.len() } else { inside.len() };
@@ -118,9 +205,4 @@ impl Windows {
         };
         (0..outputs).map(window).collect()
     }
-}
-
-/// How far the windows reach past the input, and how much of the input they leave out.
-fn overhang(covered: usize, size: usize) -> (usize, usize) {
-    (covered.saturating_sub(size), size.saturating_sub(covered))
 }

@@ -101,7 +101,8 @@ impl Tape<'_> {
             let axis = axis_of(node, axis, shape.len())?;
             let size = shape[axis] as i64;
             let start = if start < 0 { start + size } else { start }.clamp(0, size) as usize;
-            let after = shape[axis].saturating_sub(start + taken[axis]);
+            let after = shape[axis]
+                .saturating_sub(start.saturating_add(taken.get(axis).copied().unwrap_or(0)));
             gradient = self.pad(&gradient, shape.len(), axis, start, after);
         }
         self.contribute(input, gradient);
@@ -147,11 +148,13 @@ impl Tape<'_> {
                 continue;
             }
             let axis = axis_of(node, axis, shape.len())?;
-            let (cut, missing) = (before.max(0) as usize, (-before).max(0) as usize);
-            let kept = shape[axis].saturating_sub(missing + (-after).max(0) as usize);
+            let size = shape[axis];
+            // how much a negative amount dropped
+            let dropped = |amount: i64| usize::try_from(amount.saturating_neg()).unwrap_or(0);
+            let (cut, missing) = (before.max(0) as usize, dropped(before).min(size));
+            let kept = size.saturating_sub(missing.saturating_add(dropped(after)));
             gradient = self.slice(&gradient, axis, cut, cut + kept);
-            gradient =
-                self.pad(&gradient, shape.len(), axis, missing, shape[axis] - missing - kept);
+            gradient = self.pad(&gradient, shape.len(), axis, missing, size - missing - kept);
         }
         self.contribute(input, gradient);
         Ok(())
@@ -163,7 +166,7 @@ impl Tape<'_> {
     }
 
     /// A part of a gradient along one axis.
-    fn slice(&mut self, g: &str, axis: usize, start: usize, end: usize) -> String {
+    pub(super) fn slice(&mut self, g: &str, axis: usize, start: usize, end: usize) -> String {
         let from = self.integers(&[start as i64]);
         let to = self.integers(&[end as i64]);
         let axis = self.integers(&[axis as i64]);
@@ -171,7 +174,14 @@ impl Tape<'_> {
     }
 
     /// A gradient with zeros before and after it along one axis.
-    fn pad(&mut self, g: &str, rank: usize, axis: usize, before: usize, after: usize) -> String {
+    pub(super) fn pad(
+        &mut self,
+        g: &str,
+        rank: usize,
+        axis: usize,
+        before: usize,
+        after: usize,
+    ) -> String {
         if (before, after) == (0, 0) {
             return g.to_owned();
         }

@@ -6,7 +6,8 @@ use rten_onnx::onnx::DataType;
 
 use super::Plan;
 use crate::error::{NetworkError, Result};
-use crate::graph::{Attribute, Data, Graph, Initializer, Node, Setting};
+use crate::graph::{Attribute, Data, Graph, Initializer, Node, Setting, int};
+use crate::weights::{Element, to_f32};
 
 /// Walks the path backwards and collects gradients.
 pub(super) struct Tape<'g> {
@@ -129,6 +130,13 @@ impl<'g> Tape<'g> {
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let axes = self.integers(&axes);
         self.emit(operator, &[gradient, &axes])
+    }
+
+    /// One where a condition holds, else zero. (Multiplying gradients with it is much quicker than
+    /// selecting them: the condition is worked out once for all questions.)
+    pub fn ones_where(&mut self, condition: &str) -> String {
+        let to = int("to", i64::from(DataType::FLOAT.0));
+        self.emit_with("Cast", &[condition], vec![to])
     }
 
     /// A forward value as an input of the adjoint graph.
@@ -259,16 +267,14 @@ impl<'g> Tape<'g> {
             Stored::Float(value) => Some(value),
             Stored::Int(value) => Some(value as f32),
             Stored::Ints(_) => None,
-            Stored::Tensor(tensor) => match &tensor.data {
-                Data::Inline(raw) if tensor.element == DataType::FLOAT => {
-                    <[u8; 4]>::try_from(&raw[..]).ok().map(f32::from_le_bytes)
-                }
-                Data::Inline(_) => match tensor_integers(tensor)?[..] {
-                    [value] => Some(value as f32),
+            Stored::Tensor(tensor) => {
+                let values = tensor_floats(tensor)
+                    .or_else(|| Some(tensor_integers(tensor)?.iter().map(|&v| v as f32).collect()));
+                match values?[..] {
+                    [value] => Some(value),
                     _ => None,
-                },
-                Data::External { .. } => None,
-            },
+                }
+            }
         }
     }
 }
@@ -278,6 +284,19 @@ enum Stored<'g> {
     Ints(&'g [i64]),
     Float(f32),
     Tensor(&'g Initializer),
+}
+
+/// (Numbers that rules read are never in the weights' buffer: only large tensors are.)
+fn tensor_floats(tensor: &Initializer) -> Option<Vec<f32>> {
+    let element = match tensor.element {
+        DataType::FLOAT => Element::F32,
+        DataType::FLOAT16 => Element::F16,
+        _ => return None,
+    };
+    match &tensor.data {
+        Data::Inline(raw) => Some(to_f32(raw, element).collect()),
+        Data::External { .. } => None,
+    }
 }
 
 fn tensor_integers(tensor: &Initializer) -> Option<Vec<i64>> {

@@ -21,9 +21,9 @@ use ndarray::{ArrayD, Axis as Direction, IxDyn, concatenate};
 use ndarray_npy::NpzReader;
 
 use super::{Plan, gradient};
-use crate::NetworkError;
 use crate::graph::{Attribute, Axis, Graph};
 use crate::runtime::Runtime;
+use crate::{NetworkError, common};
 
 /// A graph from `x` to its last node's output.
 struct Case {
@@ -37,7 +37,7 @@ struct Case {
 }
 
 fn generated(case: &str, name: &str, shape: &[usize], value: fn(f64) -> f64) -> ArrayD<f32> {
-    let values = crate::common::uniform(&format!("{case}/{name}")).map(|u| value(u) as f32);
+    let values = common::uniform(&format!("{case}/{name}")).map(|u| value(u) as f32);
     ArrayD::from_shape_vec(shape, values.take(shape.iter().product()).collect()).unwrap()
 }
 
@@ -134,7 +134,7 @@ impl Case {
     /// Values of the forward graph, by name.
     fn forward(&self, runtime: &Runtime, plan: &Plan<'_>) -> HashMap<String, ArrayD<f32>> {
         if let Some(shape) = &self.given {
-            let stored = stored(self.name);
+            let stored = if self.name.is_empty() { self.x.clone() } else { stored(self.name) };
             let y = stored.iter().copied().take(shape.iter().product()).collect();
             let y = ArrayD::from_shape_vec(&shape[..], y).unwrap();
             return HashMap::from([("x".to_owned(), self.x.clone()), (self.last(), y)]);

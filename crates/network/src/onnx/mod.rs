@@ -14,7 +14,7 @@ mod model;
 mod names;
 mod order;
 mod place;
-mod shapes;
+pub(crate) mod shapes;
 mod simplify;
 mod windows;
 mod wire;

@@ -20,7 +20,7 @@ const MAX_VALUES: usize = 64;
 ///
 /// Where a shape cannot be found (an operator that computes it from data, an input size that does not fit),
 /// the value and what follows from it are absent.
-pub(super) fn shapes(
+pub(crate) fn shapes(
     graph: &Graph,
     input: &str,
     size: &[usize],

@@ -28,6 +28,8 @@ fn strides_and_paddings() {
     conv(case("conv_pointwise_strided", &IMAGE), [4, 3, 1, 1], strides).check();
     let uneven = vec![ints("strides", &[2, 3]), ints("pads", &[2, 1, 1, 0])];
     conv(case("conv_strided", &POOL), [3, 2, 3, 2], uneven).check();
+    let uneven = vec![ints("pads", &[2, 1, 1, 0])];
+    conv(case("conv_many_to_few", &[1, 5, 4, 6]), [2, 5, 3, 2], uneven).check();
     let widely = vec![ints("pads", &[2, 3, 2, 3])];
     conv(case("conv_pads_widely", &IMAGE), [2, 3, 1, 2], widely).check();
 }
@@ -38,6 +40,10 @@ fn groups() {
     let x = [1, 4, 5, 5];
     conv(case("conv_grouped", &x), [6, 2, 3, 3], group(2)).check();
     conv(case("conv_depthwise", &x), [4, 1, 3, 3], group(4)).check();
+    let dilated = vec![int("group", 4), ints("dilations", &[3, 2]), ints("pads", &[0, 2, 3, 1])];
+    conv(case("conv_depthwise_dilated", &[1, 4, 6, 5]), [4, 1, 2, 3], dilated).check();
+    let widely = vec![int("group", 2), ints("pads", &[2; 4])];
+    conv(case("conv_depthwise_pads_widely", &[1, 2, 4, 4]), [2, 1, 2, 2], widely).check();
     let mut strided = group(4);
     strided.push(ints("strides", &[2, 2]));
     conv(case("conv_depthwise_strided", &[1, 4, 5, 6]), [4, 1, 3, 3], strided).check();

@@ -27,6 +27,7 @@ fn maxima() {
     max("max_pool_same_lower", window([3, 3], [2, 2]), vec![auto_pad("SAME_LOWER")])
         .given(&[1, 2, 4, 3])
         .check();
+    max("max_pool_leaves_gaps", window([1, 2], [3, 3]), vec![]).check();
     max("max_pool_valid", window([3, 3], [2, 2]), vec![auto_pad("VALID")]).check();
     let dilated = vec![ints("dilations", &[2, 2]), ints("pads", &[1; 4])];
     max("max_pool_dilated", window([2, 2], [1, 1]), dilated).given(&[1, 2, 7, 6]).check();
@@ -34,6 +35,8 @@ fn maxima() {
 
 #[test]
 fn maxima_among_equals() {
+    let all = halves("max_pool_of_all", &POOL);
+    pool(all, "MaxPool", window([7, 6], [1, 1]), vec![]).check();
     let pads = vec![ints("pads", &[1; 4])];
     let ties = halves("max_pool_ties", &POOL);
     pool(ties, "MaxPool", window([3, 3], [2, 2]), pads).check();

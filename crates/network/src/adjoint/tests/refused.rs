@@ -81,6 +81,19 @@ fn settings_that_no_rule_covers() {
     assert_names(&error, "Gather", "not one stored number");
 }
 
+/// Nothing is built that grows with what a file claims.
+#[test]
+fn absurd_windows() {
+    let window = |kernel: usize, stride: usize| {
+        let attributes = vec![ints("kernel_shape", &[kernel; 2]), ints("strides", &[stride; 2])];
+        case("", &[1, 1, 2, 2]).node_with("MaxPool x > y", attributes).given(&[1, 1, 1, 1]).error()
+    };
+    assert_names(&window(1 << 40, 1), "MaxPool", "1099511627776");
+    assert_names(&window(0, 1), "MaxPool", "kernel is [0, 0]");
+    assert_names(&window(50, 1), "MaxPool", "very large");
+    assert_names(&window(1, 1 << 15), "MaxPool", "very large");
+}
+
 #[test]
 fn sizes_that_are_not_stored() {
     let error = case("", &IMAGE)
