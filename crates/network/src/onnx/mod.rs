@@ -9,6 +9,7 @@
 //! What is accepted: one float32 picture in (channels first or last, batch 1 or free), one vector of logits or
 //! its softmax out; operators that the runtime knows. Everything else is an error that says what was found.
 
+mod dialect;
 mod ends;
 mod model;
 mod names;
@@ -77,6 +78,7 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
     let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
     let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
     simplify::straighten_strided_views(&mut graph, &shapes);
+    dialect::translate(&mut graph, &shapes, picture.size.is_some()).map_err(unfit)?;
     order::sort_towards(&mut graph, &logits).map_err(corrupt)?;
     let classes = match shapes.get(&logits).map(Vec::as_slice) {
         Some(&[1, classes]) => Some(classes),
