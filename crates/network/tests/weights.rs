@@ -257,3 +257,16 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: there is nothing to copy, and no place behind a file of odd length.
+#[test]
+fn a_tensor_without_elements_has_values_too() {
+    let mut header = br#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[0],"data_offsets":[8,8]},"n.num_batches_tracked":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}}"#.to_vec();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(&[0; 9]);
+    let weights = Weights::from_bytes(bytes, "test").unwrap();
+    assert_eq!(weights.values("b").unwrap().shape(), [0]);
+    assert_eq!(weights.values("a").unwrap().shape(), [2]);
+}

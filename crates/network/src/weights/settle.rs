@@ -63,7 +63,10 @@ pub(super) fn settle(
                 dtype: dtype.to_string(),
             })?;
             let finite = all_finite(&copies[from..], Element::F32);
-            finite.then_some((Element::F32, start + from, copies.len() - from))
+            let length = copies.len() - from;
+            // without elements there may be nothing behind the file's bytes to point into
+            let offset = if length == 0 { 0 } else { start + from };
+            finite.then_some((Element::F32, offset, length))
         };
         // the engine's ReLU turns NaN into zero, so nothing would show later
         let Some((dtype, offset, length)) = place else {
