@@ -2,8 +2,9 @@
 //! `ResNetForImageClassification` and of its image processor write.
 //!
 //! `config.json` describes the network (`architectures`, `layer_type`, `depths`, ...) and names the classes
-//! (`id2label`); `preprocessor_config.json` says how pictures are prepared. Its processors place the centre
-//! crop half a pixel further up or left than torchvision does where the margin is odd, which is not imitated.
+//! (`id2label`); `preprocessor_config.json` says how pictures are prepared. Where the margin around the crop is
+//! odd, transformers rounds its half down and torchvision to the even number, so that every second such crop lies
+//! one pixel apart: this is not imitated, nor are the roundings of PyTorch's resizer, a level of 256.
 
 use serde_json::{Value, json};
 
