@@ -3,6 +3,9 @@
 use introspective_explain::QuestionError;
 use introspective_network::{CheckpointError, ClassError, NetworkError};
 
+const TO_ONNX: &str =
+    "export it to ONNX and give that file to --model: docs/bring-your-own-network.md says how";
+
 /// What to do next.
 pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
@@ -39,6 +42,14 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::Ambiguous { .. } => "choose one with --model",
         NetworkError::InputSize { .. } => {
             "leave --crop and --size away: the file's own size is the default"
+        }
+        NetworkError::ForeignNetwork { .. } => TO_ONNX,
+        NetworkError::Setting { key, .. } if is_structure(key) => TO_ONNX,
+        NetworkError::Folder { .. } => {
+            "timm.models.save_for_hf(model, FOLDER, safe_serialization=True) writes such a folder"
+        }
+        NetworkError::Setting { key, .. } if is_preprocessing(key) => {
+            "to prepare pictures otherwise, give the weights alone: --model NAME --weights FILE with --size, --crop, ..."
         }
         NetworkError::UnfitOnnx { .. } => {
             "docs/bring-your-own-network.md says how to export one that can"
@@ -94,6 +105,40 @@ fn checkpoint(error: &CheckpointError) -> &'static str {
             "load it in PyTorch and save the weights anew: torch.save(model.state_dict(), \"model.pth\")"
         }
     }
+}
+
+/// A key of a configuration that says what a network computes.
+fn is_structure(key: &str) -> bool {
+    key.starts_with("model_args.")
+        || [
+            "global_pool",
+            "hidden_sizes",
+            "embedding_size",
+            "hidden_act",
+            "downsample_in_first_stage",
+            "downsample_in_bottleneck",
+            "depths",
+        ]
+        .contains(&key)
+}
+
+/// A key of a configuration or of metadata that is about preparing pictures.
+fn is_preprocessing(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    [
+        "crop_mode",
+        "crop_pct",
+        "crop_size",
+        "do_center_crop",
+        "do_resize",
+        "image_processor_type",
+        "feature_extractor_type",
+        "input_size",
+        "interpolation",
+        "resample",
+        "size",
+    ]
+    .contains(&last)
 }
 
 fn class(error: &ClassError) -> Option<&'static str> {
