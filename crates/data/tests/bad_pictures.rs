@@ -198,3 +198,17 @@ fn a_picture_without_pixels_is_broken() {
     let error = decode(b"P6 0 5 255\n", "none.ppm").unwrap_err();
     assert!(matches!(error, PictureError::Broken { .. }), "{error:?}");
 }
+
+/// Found by fuzzing: the decoder's panic at a palette of 49 bytes (no multiple of 3) becomes an error.
+#[test]
+fn a_decoder_that_gives_up_is_an_error() {
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    bytes.extend(b"\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x03\0\0\0\x28\xcb\x34\xbb");
+    bytes.extend(b"\0\0\0\x31PLTE");
+    bytes.extend(0..49);
+    bytes.extend(b"\xc4\xc3\xb7\x46\0\0\0\x0aIDAT\x78\x9c\x63\x60\0\0\0\x02\0\x01\x48\xaf\xa4\x71");
+    bytes.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    let error = decode(&bytes, "odd.png").unwrap_err();
+    assert!(matches!(error, PictureError::Decoder { .. }), "{error:?}");
+    assert!(error.to_string().starts_with("odd.png: the png decoder failed"), "{error}");
+}
