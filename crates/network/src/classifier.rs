@@ -149,6 +149,11 @@ impl Classifier {
         Self::from_zoo(architecture, Weights::zeros(architecture.tensors(classes, channels)))
     }
 
+    /// The same network for inputs of this height and width only.
+    pub(crate) fn restricted_to(self, input_size: [usize; 2]) -> Self {
+        Self { input_size: Some(input_size), ..self }
+    }
+
     /// The architecture's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::checkpoint::CheckpointError;
+use crate::preprocess::PreprocessError;
 
 /// An error of the network room. It names the thing, what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,60 @@ pub enum NetworkError {
         origin: String,
         /// The architectures.
         fits: Vec<String>,
+    },
+    /// A folder holds no network that could be opened.
+    #[error("the folder {} {problem}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What it lacks.
+        problem: String,
+    },
+    /// A file that describes a network could not be read from disk.
+    #[error("cannot read {}", path.display())]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file that describes a network is no JSON.
+    #[error("{} is not valid JSON: {reason}", path.display())]
+    CorruptConfig {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        reason: String,
+    },
+    /// What a file says about a network cannot be followed.
+    #[error("{origin}: {key} is {found}; expected {expected}")]
+    Setting {
+        /// The file.
+        origin: String,
+        /// The key, with the keys of the objects that it is in: `pretrained_cfg.mean`.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What would have been understood.
+        expected: String,
+    },
+    /// A file describes a preprocessing that is impossible.
+    #[error("{origin} describes an impossible preprocessing")]
+    Preprocessing {
+        /// The file.
+        origin: String,
+        /// What is wrong with it.
+        source: PreprocessError,
+    },
+    /// A folder describes a network that is none of the zoo.
+    #[error("{origin} describes the network {architecture}, {reason}")]
+    ForeignNetwork {
+        /// The file.
+        origin: String,
+        /// The network.
+        architecture: String,
+        /// Why it cannot be read.
+        reason: String,
     },
     /// No architecture of that name is in the zoo.
     #[error("there is no architecture named {name:?}; nearest: {}", nearest.join(", "))]

@@ -38,6 +38,7 @@ mod open;
 mod preprocess;
 mod runtime;
 mod session;
+mod settings;
 mod weights;
 mod zoo;
 

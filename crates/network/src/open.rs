@@ -6,6 +6,7 @@ use crate::classes::ClassNames;
 use crate::classifier::Classifier;
 use crate::error::{Mismatch, NetworkError, Result};
 use crate::preprocess::Preprocessing;
+use crate::settings::{folder, metadata};
 use crate::weights::Weights;
 use crate::zoo::Architecture;
 
@@ -16,26 +17,35 @@ pub struct Opened {
     pub classifier: Classifier,
     /// What is done to a picture first, if the files say so.
     pub preprocessing: Option<Preprocessing>,
+    /// The crop's share of the short side as the files give it, before it was rounded to pixels: what another crop
+    /// should have too.
+    pub crop_ratio: Option<f64>,
     /// Names of its classes, if the files give them.
     pub classes: Option<ClassNames>,
 }
 
 impl From<Classifier> for Opened {
     fn from(classifier: Classifier) -> Self {
-        Self { classifier, preprocessing: None, classes: None }
+        Self { classifier, preprocessing: None, crop_ratio: None, classes: None }
     }
 }
 
 impl Opened {
-    /// Opens a file:
+    /// Opens a file or a folder:
     ///
+    /// - a folder with `config.json` and weights, as timm's `save_for_hf` and transformers' `save_pretrained` write
+    ///   it, if its network is one of the zoo; preprocessing and class names are those that it gives;
     /// - an ONNX file (by its extension `.onnx`): [`Classifier::from_onnx`];
     /// - anything else: [`Weights::read`], then the architecture of the zoo named by `architecture`, else by
-    ///   the file's metadata, else the only one that fits.
+    ///   the file's metadata, else the only one that fits. In a safetensors file the metadata may also hold
+    ///   `classes`, a JSON list of names, and `preprocessing`, a JSON object as [`Preprocessing`] serialises.
     ///
     /// # Errors
-    /// As those; or no architecture fits, or several do.
+    /// As those; or no architecture fits, or several do; or what is said beside the weights cannot be followed.
     pub fn from_path(path: &Path, architecture: Option<Architecture>) -> Result<Self> {
+        if path.is_dir() {
+            return folder::open(path, architecture);
+        }
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
             if let Some(architecture) = architecture {
                 let (path, name) = (path.display(), architecture.name());
@@ -47,12 +57,16 @@ impl Opened {
             return Ok(Classifier::from_onnx(path)?.into());
         }
         let weights = Weights::read(path)?;
-        let named = weights.metadata().get("architecture").map(|name| name.parse()).transpose()?;
-        let architecture = match architecture.or(named) {
+        let named = |weights| match architecture {
+            Some(architecture) => Ok(Some(architecture)),
+            None => metadata::architecture(weights),
+        };
+        let architecture = match named(&weights)? {
             Some(architecture) => architecture,
             None => the_one_that_fits(&weights)?,
         };
-        Ok(Classifier::from_zoo(architecture, weights)?.into())
+        let said = metadata::said(&weights);
+        said.opened(Classifier::from_zoo(architecture, weights)?)
     }
 }
 

@@ -24,7 +24,7 @@ pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "method", rename_all = "lowercase")]
 pub enum Method {
-    /// What torchvision's `Resize(size)` (on a PIL image, bilinear, antialiased) and
+    /// What torchvision's `Resize(size, interpolation)` (on a PIL image, antialiased) and
     /// `CenterCrop(crop)` do: the short side becomes `size`, the long side
     /// `floor(size * long / short)`, and the middle `crop` x `crop` pixels are kept, beginning at
     /// `round((side - crop) / 2)` with halves to even. The bytes are Pillow's.
@@ -33,6 +33,8 @@ pub enum Method {
         size: usize,
         /// Side of the crop in pixels, 1..=`size`.
         crop: usize,
+        /// The filter.
+        interpolation: Interpolation,
     },
     /// The whole picture to `size` x `size` whatever its shape, bilinear without antialiasing
     /// ([`resize_bilinear`](crate::resize_bilinear)) on values divided by 255: the demo of the
@@ -49,7 +51,7 @@ pub enum Method {
 /// A network with one channel sees grey: `L = (19595 R + 38470 G + 7471 B + 32768) >> 16`, Pillow's
 /// conversion, taken before resizing.
 ///
-/// Serialises as one flat map: `method`, `size`, `crop` (torchvision only), `mean`, `std`.
+/// Serialises as one flat map: `method`, `size`, `crop` and `interpolation` (torchvision only), `mean`, `std`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Preprocessing {
     #[serde(flatten)]
@@ -96,7 +98,7 @@ impl Preprocessing {
             _ => Err(PreprocessError::Side { what, found }),
         };
         match method {
-            Method::Torchvision { size, crop } => {
+            Method::Torchvision { size, crop, interpolation: _ } => {
                 side("size", size)?;
                 side("crop", crop)?;
                 if crop > size {
@@ -124,11 +126,12 @@ impl Preprocessing {
         }
     }
 
-    /// What torchvision's ImageNet classifiers were evaluated with: short side 256, crop 224,
+    /// What torchvision's ImageNet classifiers were evaluated with: short side 256, bilinear, crop 224,
     /// [`IMAGENET_MEAN`], [`IMAGENET_STD`].
     pub fn imagenet() -> Self {
+        let interpolation = Interpolation::Bilinear;
         Self {
-            method: Method::Torchvision { size: 256, crop: 224 },
+            method: Method::Torchvision { size: 256, crop: 224, interpolation },
             mean: IMAGENET_MEAN.to_vec(),
             std: IMAGENET_STD.to_vec(),
         }
@@ -187,7 +190,7 @@ impl Preprocessing {
     fn prepare<const C: usize>(&self, pixels: &[u8], size: (usize, usize)) -> Prepared {
         let (width, height) = size;
         match self.method {
-            Method::Torchvision { size: short, crop } => {
+            Method::Torchvision { size: short, crop, interpolation } => {
                 let resized = resized_size(size, short);
                 let window = Window {
                     left: centred(resized.0, crop),
@@ -197,7 +200,7 @@ impl Preprocessing {
                 };
                 let bytes = {
                     let source = Source::<C>::whole(pixels, size);
-                    resize(source, resized, window, Interpolation::Bilinear)
+                    resize(source, resized, window, interpolation)
                 };
                 let normal: Vec<_> = (0..C).map(|c| self.each_byte(c)).collect();
                 let scale_x = width as f64 / resized.0 as f64;

@@ -27,6 +27,19 @@ pub enum Interpolation {
 }
 
 impl Interpolation {
+    /// `bilinear` or `bicubic`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+        }
+    }
+
+    /// The filter of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Bilinear, Self::Bicubic].into_iter().find(|filter| filter.name() == name)
+    }
+
     /// Where the filter becomes 0, in output pixels (input pixels where the picture grows).
     fn support(self) -> f64 {
         match self {

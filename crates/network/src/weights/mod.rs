@@ -181,6 +181,23 @@ impl Weights {
         &self.origin
     }
 
+    /// Gives tensors other names, and other shapes of as many values, as `new` says for each name and shape
+    /// (`None`: the shape stays). A tensor keeps its name where the new one is taken.
+    pub(crate) fn rename(&mut self, new: impl Fn(&str, &[usize]) -> (String, Option<Vec<usize>>)) {
+        let old = std::mem::take(&mut self.tensors);
+        for (name, tensor) in &old {
+            let (renamed, shape) = new(name, &tensor.shape);
+            let taken = renamed != *name
+                && (old.contains_key(&renamed) || self.tensors.contains_key(&renamed));
+            let mut tensor = tensor.clone();
+            let values = |shape: &[usize]| shape.iter().product::<usize>();
+            if let Some(shape) = shape.filter(|shape| values(shape) == values(&tensor.shape)) {
+                tensor.shape = shape;
+            }
+            self.tensors.insert(if taken { name.clone() } else { renamed }, tensor);
+        }
+    }
+
     pub(crate) fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
