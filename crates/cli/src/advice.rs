@@ -40,6 +40,15 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::InputSize { .. } => {
             "leave --crop and --size away: the file's own size is the default"
         }
+        NetworkError::ForeignNetwork { .. } => {
+            "export it to ONNX and give that file to --model: docs/bring-your-own-network.md says how"
+        }
+        NetworkError::Folder { .. } => {
+            "timm.models.save_for_hf(model, FOLDER, safe_serialization=True) writes such a folder"
+        }
+        NetworkError::Setting { key, .. } if is_preprocessing(key) => {
+            "to prepare pictures otherwise, give the weights alone: --model NAME --weights FILE with --size, --crop, ..."
+        }
         NetworkError::UnfitOnnx { .. } => {
             "docs/bring-your-own-network.md says how to export one that can"
         }
@@ -94,6 +103,25 @@ fn checkpoint(error: &CheckpointError) -> &'static str {
             "load it in PyTorch and save the weights anew: torch.save(model.state_dict(), \"model.pth\")"
         }
     }
+}
+
+/// A key of a configuration or of metadata that is about preparing pictures.
+fn is_preprocessing(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    [
+        "crop_mode",
+        "crop_pct",
+        "crop_size",
+        "do_center_crop",
+        "do_resize",
+        "image_processor_type",
+        "feature_extractor_type",
+        "input_size",
+        "interpolation",
+        "resample",
+        "size",
+    ]
+    .contains(&last)
 }
 
 fn class(error: &ClassError) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use introspective_network::Interpolation;
 use introspective_report::{Colormap, Style};
 
 /// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
@@ -34,7 +35,7 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Names of the classes: a JSON list, a JSON map from index to name, one name a line, or the
-    /// word `imagenet` for the 1000 built-in names.
+    /// word `imagenet` for the 1000 built-in names [default: what the network's files say].
     #[arg(long, value_name = "FILE")]
     pub classes: Option<String>,
     /// Class to ask about, by index or name [default: the predicted one].
@@ -77,7 +78,7 @@ pub struct ExplainArgs {
 pub struct LayersArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// Side of the network's input in pixels [default: what an ONNX file demands, else 224].
+    /// Side of the network's input in pixels [default: what the network's files say, else 224].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub crop: Option<u32>,
     /// Print the layers on stdout as one line of JSON.
@@ -88,10 +89,11 @@ pub struct LayersArgs {
 /// Which network.
 #[derive(clap::Args, Debug)]
 pub struct NetworkArgs {
-    /// An ONNX file, a file of weights that names its architecture or fits only one, or an architecture's name,
-    /// as `introspect models` lists them [default: what the weights fit, or the embedded
-    /// squeezenet1_1 if no weights are given].
-    #[arg(long, value_name = "FILE|NAME")]
+    /// An ONNX file; a file of weights that names its architecture or fits only one; a folder with
+    /// config.json and weights, as timm and transformers write it; or an architecture's name, as
+    /// `introspect models` lists them [default: what the weights fit, or the embedded squeezenet1_1 if
+    /// no weights are given].
+    #[arg(long, value_name = "FILE|FOLDER|NAME")]
     pub model: Option<String>,
     /// Trained weights in torchvision's names: a safetensors file, or a PyTorch checkpoint (.pth,
     /// .pt) with a state dict or a whole module, which is read but never executed.
@@ -99,25 +101,32 @@ pub struct NetworkArgs {
     pub weights: Option<PathBuf>,
 }
 
-/// What is done to a picture before the network sees it.
+/// What is done to a picture before the network sees it. Each flag changes its part only: the rest is
+/// what the network's files say, and torchvision's ImageNet evaluation where they say nothing.
 #[derive(clap::Args, Debug)]
 pub struct PreprocessingArgs {
     /// torchvision: short side to --size, centre crop of --crop. squash: the whole picture to
-    /// --size x --size, whatever its shape.
-    #[arg(long, value_enum, default_value = "torchvision")]
-    pub preprocess: PreprocessArg,
-    /// Side in pixels that the picture is resized to [default: for torchvision 8/7 of --crop, which
-    /// is 256 for 224; 224 for squash].
+    /// --size x --size, whatever its shape [default: what the network's files say, else torchvision].
+    #[arg(long, value_enum)]
+    pub preprocess: Option<PreprocessArg>,
+    /// Side in pixels that the picture is resized to [default: for torchvision --crop divided by the
+    /// crop's share that the network's files give, else by 7/8, so that 224 gives 256; for squash the
+    /// input's side].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
     pub size: Option<u32>,
-    /// Side of the centre crop in pixels [default: 224].
+    /// Side of the centre crop in pixels [default: what the network's files say, else 224].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
     pub crop: Option<u32>,
-    /// Mean of each channel in [0, 1], separated by commas [default: ImageNet's 0.485,0.456,0.406].
+    /// Filter with which torchvision's way resizes [default: what the network's files say, else
+    /// bilinear].
+    #[arg(long, value_enum)]
+    pub interpolation: Option<InterpolationArg>,
+    /// Mean of each channel in [0, 1], separated by commas [default: what the network's files say,
+    /// else ImageNet's 0.485,0.456,0.406].
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
-    /// Standard deviation of each channel, separated by commas [default: ImageNet's
-    /// 0.229,0.224,0.225].
+    /// Standard deviation of each channel, separated by commas [default: what the network's files
+    /// say, else ImageNet's 0.229,0.224,0.225].
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
     pub std: Vec<f32>,
 }
@@ -125,9 +134,10 @@ pub struct PreprocessingArgs {
 impl PreprocessingArgs {
     /// True if no flag was given.
     pub fn is_default(&self) -> bool {
-        self.preprocess == PreprocessArg::Torchvision
+        self.preprocess.is_none()
             && self.size.is_none()
             && self.crop.is_none()
+            && self.interpolation.is_none()
             && self.mean.is_empty()
             && self.std.is_empty()
     }
@@ -137,6 +147,21 @@ impl PreprocessingArgs {
 pub enum PreprocessArg {
     Torchvision,
     Squash,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum InterpolationArg {
+    Bilinear,
+    Bicubic,
+}
+
+impl From<InterpolationArg> for Interpolation {
+    fn from(interpolation: InterpolationArg) -> Self {
+        match interpolation {
+            InterpolationArg::Bilinear => Self::Bilinear,
+            InterpolationArg::Bicubic => Self::Bicubic,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -9,11 +9,13 @@ use crate::{network, output};
 
 /// Lists layers in the order in which the network computes them.
 pub fn run(args: &LayersArgs) -> Result<ExitCode> {
-    let classifier = network::for_layers(&args.network)?;
-    let side = args.crop.map_or(224, |side| side as usize);
-    let fixed = classifier.input_size().filter(|_| args.crop.is_none());
-    let [height, width] = fixed.unwrap_or([side, side]);
-    let layers = classifier.layers(height, width)?;
+    let opened = network::for_layers(&args.network)?;
+    let usual = match &opened.preprocessing {
+        Some(preprocessing) => [preprocessing.input_size(); 2],
+        None => opened.classifier.input_size().unwrap_or([224; 2]),
+    };
+    let [height, width] = args.crop.map_or(usual, |side| [side as usize; 2]);
+    let layers = opened.classifier.layers(height, width)?;
     if args.json {
         let list: Vec<_> = layers
             .iter()

@@ -20,11 +20,20 @@ pub fn open(args: &NetworkArgs) -> Result<Opened> {
             if architecture == Architecture::SqueezeNet1_1 {
                 return Ok(embedded::squeezenet()?.into());
             }
+            let path = Path::new(name);
+            if path.exists() {
+                let here = Path::new(".").join(path);
+                bail!(
+                    "--model {name} is an architecture's name and needs --weights FILE; for what lies \
+                     here under that name, write --model {}",
+                    here.display()
+                )
+            }
             bail!("--model {name} needs --weights FILE; only squeezenet1_1 has embedded weights")
         }
         (Some(model), Some(_)) if is_path(model) => {
             bail!(
-                "--model {model} is a file that has its weights; --weights goes with an architecture's name"
+                "--model {model} has its own weights; --weights goes with an architecture's name"
             )
         }
         (model, Some(path)) => {
@@ -36,10 +45,12 @@ pub fn open(args: &NetworkArgs) -> Result<Opened> {
 }
 
 /// The network to list layers of: without weights, an untrained one of 1000 classes.
-pub fn for_layers(args: &NetworkArgs) -> Result<Classifier> {
+pub fn for_layers(args: &NetworkArgs) -> Result<Opened> {
     match (&args.model, &args.weights) {
-        (Some(name), None) if !is_path(name) => Ok(Classifier::untrained(name.parse()?, 1000, 3)?),
-        _ => Ok(open(args)?.classifier),
+        (Some(name), None) if !is_path(name) => {
+            Ok(Classifier::untrained(name.parse()?, 1000, 3)?.into())
+        }
+        _ => open(args),
     }
 }
 
