@@ -32,9 +32,7 @@ pub fn open(args: &NetworkArgs) -> Result<Opened> {
             bail!("--model {name} needs --weights FILE; only squeezenet1_1 has embedded weights")
         }
         (Some(model), Some(_)) if is_path(model) => {
-            bail!(
-                "--model {model} has its own weights; --weights goes with an architecture's name"
-            )
+            bail!("--model {model} has its own weights; --weights goes with an architecture's name")
         }
         (model, Some(path)) => {
             // a mistyped name should not wait for a large file

@@ -1,9 +1,12 @@
 //! Preprocessing against torchvision and PyTorch: `fixtures/preprocess.py` says what is stored.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
+
 use std::fs::File;
 use std::path::Path;
 
+use common::{photograph as picture, splitmix64};
 use introspective_network::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, Method, PreprocessError, Preprocessing, Region,
     resize_bilinear, resize_rgb,
@@ -11,23 +14,6 @@ use introspective_network::{
 use ndarray::{Array, Array1, Array2, Array3, Dimension, s};
 use ndarray_npy::{NpzReader, ReadableElement};
 use proptest::prelude::*;
-
-fn splitmix64(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// `picture` of the generator.
-fn picture(width: usize, height: usize) -> Array3<u8> {
-    Array3::from_shape_fn((height, width, 3), |(y, x, c)| match (x / 11 + y / 7) % 3 {
-        0 => splitmix64(((y * 65536 + x) * 4 + c) as u64) as u8,
-        1 => ((3 * x * x + 5 * y * y + x * y * (c + 1)) / 8 % 256) as u8,
-        _ if (x / 3 + y / 2 + c) % 2 == 1 => 255,
-        _ => 16,
-    })
-}
 
 /// `a_map` of the generator.
 fn a_map(height: usize, width: usize) -> Array2<f32> {

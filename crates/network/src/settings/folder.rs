@@ -105,7 +105,11 @@ fn weights_of(folder: &Path) -> Result<PathBuf> {
         ([], Some(onnx)) => format!("has no weights for PyTorch; name {} itself", onnx.display()),
         ([], None) => format!("has no weights; expected one of {}", WEIGHTS.join(", ")),
         (several, _) => {
-            format!("has several weight files, none of them called {}: {}", WEIGHTS[0], names(several))
+            format!(
+                "has several weight files, none of them called {}: {}",
+                WEIGHTS[0],
+                names(several)
+            )
         }
     };
     Err(NetworkError::Folder { path: folder.to_owned(), problem })

@@ -52,12 +52,7 @@ impl<'a> Object<'a> {
     }
 
     /// Like [`Object::wrong`] where the value itself does not tell what is wrong.
-    pub fn found(
-        &self,
-        key: &str,
-        found: impl Display,
-        expected: impl Display,
-    ) -> NetworkError {
+    pub fn found(&self, key: &str, found: impl Display, expected: impl Display) -> NetworkError {
         NetworkError::Setting {
             origin: self.origin.to_owned(),
             key: format!("{}{key}", self.prefix),
@@ -69,7 +64,7 @@ impl<'a> Object<'a> {
     /// The error that the whole describes a network that cannot be read here.
     pub fn foreign(&self, architecture: String, reason: &str) -> NetworkError {
         let (origin, reason) = (self.origin.to_owned(), reason.to_owned());
-        NetworkError::ForeignNetwork { origin, architecture, reason }
+        NetworkError::ForeignNetwork { origin, architecture: cut(architecture), reason }
     }
 
     /// The preprocessing of these steps, which the whole describes.
@@ -135,7 +130,8 @@ impl<'a> Object<'a> {
     /// name are called `class 7`.
     pub fn names(&self, key: &str, classes: usize) -> Result<Vec<String>, NetworkError> {
         let what = "the network has that many classes";
-        let expected = format!("a list of {classes} names or a map from 0..{classes} to names; {what}");
+        let expected =
+            format!("a list of {classes} names or a map from 0..{classes} to names; {what}");
         let wrong = || self.wrong(key, &expected);
         match self.get(key) {
             Some(Value::Array(list)) if list.len() == classes => {
@@ -146,7 +142,8 @@ impl<'a> Object<'a> {
                 for (index, value) in map {
                     let slot = index.parse().ok().and_then(|index: usize| names.get_mut(index));
                     let Some(slot) = slot else {
-                        return Err(self.found(key, format!("a map with the index {index:?}"), &expected));
+                        let found = cut(format!("a map with the index {index:?}"));
+                        return Err(self.found(key, found, &expected));
                     };
                     *slot = Some(name(value).ok_or_else(wrong)?);
                 }
@@ -204,11 +201,15 @@ fn numbers(value: &Value, right: impl Fn(f32) -> bool) -> Option<Vec<f32>> {
 
 /// A value as an error shows it: its JSON, cut where it gets long.
 fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Array(list) if list.len() > 8 => return format!("a list of {}", list.len()),
-        Value::Object(map) => return format!("an object of {} keys", map.len()),
-        other => other.to_string(),
-    };
+    match value {
+        Value::Array(list) if list.len() > 8 => format!("a list of {}", list.len()),
+        Value::Object(map) => format!("an object of {} keys", map.len()),
+        other => cut(other.to_string()),
+    }
+}
+
+/// A text, without its end where it is long.
+fn cut(text: String) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -22,9 +22,7 @@ use crate::classifier::Classifier;
 use crate::embedded::imagenet_classes;
 use crate::error::Result;
 use crate::open::Opened;
-use crate::preprocess::{
-    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method,
-};
+use crate::preprocess::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method};
 use crate::weights::Weights;
 use crate::zoo::Architecture;
 
@@ -105,25 +103,28 @@ pub(super) fn open(
     let mean = steps.means("mean")?.unwrap_or_else(|| IMAGENET_MEAN.to_vec());
     let std = steps.deviations("std")?.unwrap_or_else(|| IMAGENET_STD.to_vec());
     let method = Method::Torchvision { size, crop: side, interpolation };
-    let preprocessing = config.preprocessing(
-        method,
-        for_channels(mean, channels),
-        for_channels(std, channels),
-    )?;
+    let preprocessing =
+        config.preprocessing(method, for_channels(mean, channels), for_channels(std, channels))?;
 
     let classes = names(config, &steps, classes)?;
     let classifier = if is_vgg(architecture) {
         // With more positions timm's head slides over them and averages logits, torchvision's averages
         // the positions to 7 x 7 first.
         if side >= VGG_LIMIT {
-            let expected = format!("a side below {VGG_LIMIT}: above, timm's VGG computes something else");
+            let expected =
+                format!("a side below {VGG_LIMIT}: above, timm's VGG computes something else");
             return Err(steps.wrong("input_size", expected));
         }
         classifier.restricted_to([side, side])
     } else {
         classifier
     };
-    Ok(Opened { classifier, preprocessing: Some(preprocessing), crop_ratio: Some(crop_ratio), classes })
+    Ok(Opened {
+        classifier,
+        preprocessing: Some(preprocessing),
+        crop_ratio: Some(crop_ratio),
+        classes,
+    })
 }
 
 fn is_vgg(architecture: Architecture) -> bool {
@@ -154,7 +155,8 @@ fn rename(weights: &mut Weights) {
 
 /// Side of the (square) input.
 fn input_side(steps: &Object<'_>) -> Result<usize> {
-    let expected = format!("[channels, side, side] with sides of 1 to {MAX_SIDE} pixels, both the same");
+    let expected =
+        format!("[channels, side, side] with sides of 1 to {MAX_SIDE} pixels, both the same");
     match steps.list("input_size")? {
         None => Ok(224),
         Some([channels, height, width]) if count(channels).is_some() => {
@@ -183,11 +185,7 @@ fn tag<'a>(config: &Object<'a>, steps: &Object<'a>) -> Result<Option<&'a str>> {
 
 /// Names of the classes: descriptions of `label_names` where there are any, else the names themselves; without
 /// both, ImageNet's for a network of 1000 classes that was trained on it.
-fn names(
-    config: &Object<'_>,
-    steps: &Object<'_>,
-    classes: usize,
-) -> Result<Option<ClassNames>> {
+fn names(config: &Object<'_>, steps: &Object<'_>, classes: usize) -> Result<Option<ClassNames>> {
     let places = [(config, "label_names"), (steps, "label_names"), (steps, "labels")];
     let Some((object, key)) = places.into_iter().find(|(object, key)| object.get(key).is_some())
     else {

@@ -96,6 +96,9 @@ pub(super) fn open(
 
 /// Torchvision's name of a tensor: blocks are `stages.I.layers.J`, their convolutions `layer.K`.
 fn torchvision(name: &str) -> Option<String> {
+    if let Some(last) = name.strip_prefix("classifier.1.") {
+        return Some(format!("fc.{last}"));
+    }
     let (conv, norm, rest) = match name.split_once("resnet.")? {
         ("", rest) => match rest.strip_prefix("embedder.embedder.") {
             Some(rest) => ("conv1".to_owned(), "bn1".to_owned(), rest),
@@ -189,9 +192,8 @@ fn by_size(steps: &Object<'_>) -> Result<(usize, usize, f64)> {
     if steps.flag("do_center_crop")? != Some(true) {
         return Err(steps.wrong("do_center_crop", "true"));
     }
-    let size = short_side(steps, "size").ok_or_else(|| {
-        steps.wrong("size", format!("{{\"shortest_edge\": 1 to {MAX_SIDE}}}"))
-    })?;
+    let size = short_side(steps, "size")
+        .ok_or_else(|| steps.wrong("size", format!("{{\"shortest_edge\": 1 to {MAX_SIDE}}}")))?;
     let crop = square(steps, "crop_size").filter(|&crop| crop <= size).ok_or_else(|| {
         steps.wrong("crop_size", format!("a square that fits into a short side of {size}"))
     })?;

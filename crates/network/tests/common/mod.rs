@@ -76,6 +76,17 @@ pub fn weights(shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
     serialize(shapes.iter().map(|(name, shape)| (name, Generated { name, shape })), None).unwrap()
 }
 
+/// A safetensors file of tensors of these names and shapes, all zero.
+pub fn zeros(shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
+    let length = |shape: &[usize]| shape.iter().product::<usize>() * size_of::<f32>();
+    let longest = shapes.iter().map(|(_, shape)| length(shape)).max().unwrap();
+    let zeros = vec![0; longest];
+    let views = shapes.iter().map(|(name, shape)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), &zeros[..length(shape)]).unwrap())
+    });
+    serialize(views, None).unwrap()
+}
+
 struct Generated<'a> {
     name: &'a str,
     shape: &'a [usize],
@@ -109,5 +120,23 @@ pub fn picture(channels: usize, height: usize, width: usize) -> Array3<f32> {
         let blob = if x * 3 < width * 2 && y * 2 > height { 1.5 } else { 0.25 };
         // from_shape_fn goes through the array in the order of its memory
         (wave * blob + noise.next().unwrap() - 0.5) as f32
+    })
+}
+
+pub fn splitmix64(value: u64) -> u64 {
+    let z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// `photograph` of fixtures/pictures.py, H x W x 3: patches of noise, of a texture that gets ever finer, and
+/// of hard edges.
+pub fn photograph(width: usize, height: usize) -> Array3<u8> {
+    Array3::from_shape_fn((height, width, 3), |(y, x, c)| match (x / 11 + y / 7) % 3 {
+        0 => splitmix64(((y * 65536 + x) * 4 + c) as u64) as u8,
+        1 => ((3 * x * x + 5 * y * y + x * y * (c + 1)) / 8 % 256) as u8,
+        _ if (x / 3 + y / 2 + c) % 2 == 1 => 255,
+        _ => 16,
     })
 }
