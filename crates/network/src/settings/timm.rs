@@ -138,7 +138,8 @@ fn rename(weights: &mut Weights) {
         let name = name.strip_prefix("timm_model.").unwrap_or(name);
         let flat = || {
             let (rows, columns) = shape.split_first()?;
-            (shape.len() == 4).then(|| vec![*rows, columns.iter().product()])
+            let columns = columns.iter().try_fold(1_usize, |n, &d| n.checked_mul(d))?;
+            (shape.len() == 4).then(|| vec![*rows, columns])
         };
         let (name, shape) = match name {
             "pre_logits.fc1.weight" => ("classifier.0.weight", flat()),

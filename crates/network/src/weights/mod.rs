@@ -190,7 +190,8 @@ impl Weights {
             let taken = renamed != *name
                 && (old.contains_key(&renamed) || self.tensors.contains_key(&renamed));
             let mut tensor = tensor.clone();
-            let values = |shape: &[usize]| shape.iter().product::<usize>();
+            // a shape with a 0 in it may have any numbers beside it
+            let values = |shape: &[usize]| shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
             if let Some(shape) = shape.filter(|shape| values(shape) == values(&tensor.shape)) {
                 tensor.shape = shape;
             }
