@@ -6,7 +6,8 @@ use crate::classes::ClassNames;
 use crate::classifier::Classifier;
 use crate::error::{Mismatch, NetworkError, Result};
 use crate::preprocess::Preprocessing;
-use crate::settings::{folder, metadata};
+use crate::settings::folder;
+use crate::settings::metadata::{self, Said};
 use crate::weights::Weights;
 use crate::zoo::Architecture;
 
@@ -65,7 +66,7 @@ impl Opened {
             Some(architecture) => architecture,
             None => the_one_that_fits(&weights)?,
         };
-        let said = metadata::said(&weights);
+        let said = Said::new(weights.metadata());
         said.opened(Classifier::from_zoo(architecture, weights)?)
     }
 }

@@ -1,4 +1,4 @@
-//! The strings in the header of a safetensors file that make the file enough.
+//! The strings in the header of a safetensors file, or in an exported ONNX file, that make the file enough.
 //!
 //! # Specification
 //!
@@ -31,6 +31,8 @@
 //!     }),
 //! })
 //! ```
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -67,13 +69,13 @@ pub(crate) struct Said {
     preprocessing: Option<String>,
 }
 
-/// Takes the strings out before the weights are given away.
-pub(crate) fn said(weights: &Weights) -> Said {
-    let get = |key: &str| weights.metadata().get(key).cloned();
-    Said { classes: get("classes"), preprocessing: get("preprocessing") }
-}
-
 impl Said {
+    /// Takes the strings out.
+    pub fn new(metadata: &BTreeMap<String, String>) -> Self {
+        let get = |key: &str| metadata.get(key).cloned();
+        Self { classes: get("classes"), preprocessing: get("preprocessing") }
+    }
+
     /// The classifier with what the file says about it.
     pub fn opened(self, classifier: Classifier) -> Result<Opened> {
         let classes = self.classes.map(|text| classes(&text, &classifier)).transpose()?;
