@@ -3,6 +3,9 @@
 use introspective_explain::QuestionError;
 use introspective_network::{CheckpointError, ClassError, NetworkError};
 
+const TO_ONNX: &str =
+    "export it to ONNX and give that file to --model: docs/bring-your-own-network.md says how";
+
 /// What to do next.
 pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
@@ -40,9 +43,8 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::InputSize { .. } => {
             "leave --crop and --size away: the file's own size is the default"
         }
-        NetworkError::ForeignNetwork { .. } => {
-            "export it to ONNX and give that file to --model: docs/bring-your-own-network.md says how"
-        }
+        NetworkError::ForeignNetwork { .. } => TO_ONNX,
+        NetworkError::Setting { key, .. } if is_structure(key) => TO_ONNX,
         NetworkError::Folder { .. } => {
             "timm.models.save_for_hf(model, FOLDER, safe_serialization=True) writes such a folder"
         }
@@ -103,6 +105,21 @@ fn checkpoint(error: &CheckpointError) -> &'static str {
             "load it in PyTorch and save the weights anew: torch.save(model.state_dict(), \"model.pth\")"
         }
     }
+}
+
+/// A key of a configuration that says what a network computes.
+fn is_structure(key: &str) -> bool {
+    key.starts_with("model_args.")
+        || [
+            "global_pool",
+            "hidden_sizes",
+            "embedding_size",
+            "hidden_act",
+            "downsample_in_first_stage",
+            "downsample_in_bottleneck",
+            "depths",
+        ]
+        .contains(&key)
 }
 
 /// A key of a configuration or of metadata that is about preparing pictures.

@@ -119,7 +119,11 @@ fn what_does_not_go_together_is_refused_with_the_way_out() {
     let config = json!({"architecture": "cifar_resnet18", "crop_mode": "squash"});
     fs::write(place.path().join("squash/config.json"), config.to_string()).unwrap();
     small_network(&place.path().join("squash/model.safetensors"), "cifar_resnet18", 2, 3);
-    let cases: [(&[&str], &[&str]); 7] = [
+    fs::create_dir(place.path().join("silu")).unwrap();
+    let config = json!({"architecture": "resnet18", "model_args": {"act_layer": "silu"}});
+    fs::write(place.path().join("silu/config.json"), config.to_string()).unwrap();
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["--model", "silu"], &["model_args.act_layer is \"silu\"", "ONNX"]),
         (&["--model", "net", "--weights", "x.safetensors"], &["net has its own weights"]),
         (&["--model", "resnet18"], &["needs --weights", "write --model ./resnet18"]),
         (&["--model", "./resnet18"], &["no config.json", "save_for_hf"]),

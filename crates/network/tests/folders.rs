@@ -345,6 +345,18 @@ fn values_that_timm_takes_otherwise_than_written_are_taken_so() {
     assert_eq!(opened.classes.unwrap().name(1), "7");
 }
 
+/// transformers keeps timm's networks in a wrapper, whose configuration has timm's keys beside its own.
+#[test]
+fn a_wrapped_network_of_timm() {
+    let wrapped = |name: &str, shape: &[usize]| (format!("timm_model.{name}"), shape.to_vec());
+    let small = Small::new();
+    let weights = common::zeros(&tensors("cifar_resnet18", 2, 3, wrapped));
+    fs::write(small.0.path().join("model.safetensors"), weights).unwrap();
+    let class = json!(["TimmWrapperForImageClassification"]);
+    let opened = small.with("architectures", class).unwrap();
+    assert_eq!(opened.classifier.name(), "cifar_resnet18");
+}
+
 #[test]
 fn other_networks_are_refused_with_their_name() {
     let small = Small::new();
