@@ -44,7 +44,8 @@ pub use introspective_explain::{
 };
 pub use introspective_network::{
     Architecture, ClassError, ClassNames, Classifier, Layer, Method, NetworkError, Observation,
-    Prepared, PreprocessError, Preprocessing, Session, SessionOptions, Threads, Weights, embedded,
+    Prepared, PreprocessError, Preprocessing, RuntimeChoice, RuntimeInfo, Session, SessionOptions,
+    Threads, Weights, embedded,
 };
 /// Pictures, panels and run folders.
 pub use introspective_report as report;

@@ -114,6 +114,19 @@ impl Graph {
         self.initializers.push(Initializer { name, dims, element, data: Data::Inline(raw) });
     }
 
+    /// The same graph in float32 only: constants of float16 and conversions to it become float32. (The
+    /// operators of ONNX want all their inputs of one type; rten converts where it loads.)
+    pub fn widened(&self) -> Self {
+        let mut wide = self.clone();
+        for tensor in &mut wide.initializers {
+            *tensor = tensor.widened();
+        }
+        for node in &mut wide.nodes {
+            node.widen();
+        }
+        wide
+    }
+
     /// The serialised `ModelProto` with these values as its outputs.
     pub fn to_onnx(&self, outputs: &[&str]) -> Result<Vec<u8>, String> {
         let graph = GraphProto {

@@ -53,7 +53,7 @@ pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
     Preprocessing, Region, resize_rgb,
 };
-pub use runtime::Threads;
+pub use runtime::{RuntimeChoice, RuntimeInfo, Threads};
 pub use session::{Observation, Session, SessionOptions};
 pub use weights::Weights;
 pub use zoo::Architecture;
