@@ -109,7 +109,7 @@ impl Classifier {
     /// # Errors
     /// The file cannot be read, is damaged, or is no such classifier.
     pub fn from_onnx(path: &Path) -> Result<Self> {
-        Self::assemble(crate::onnx::read(path)?)
+        Self::assemble(crate::onnx::read(path)?.0)
     }
 
     /// Like [`Classifier::from_onnx`], from bytes in memory that hold all weights; `origin` is what errors
@@ -118,10 +118,10 @@ impl Classifier {
     /// # Errors
     /// As [`Classifier::from_onnx`].
     pub fn from_onnx_bytes(bytes: Vec<u8>, origin: &str) -> Result<Self> {
-        Self::assemble(crate::onnx::from_bytes(bytes, origin, Path::new(""), origin)?)
+        Self::assemble(crate::onnx::from_bytes(bytes, origin, Path::new(""), origin)?.0)
     }
 
-    fn assemble(parts: Parts) -> Result<Self> {
+    pub(crate) fn assemble(parts: Parts) -> Result<Self> {
         let Parts { name, graph, layers, logits, classes, channels, .. } = parts;
         tracing::debug!(model = %name, classes, channels, "opened");
         Ok(Self {

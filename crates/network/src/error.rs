@@ -219,6 +219,20 @@ pub enum NetworkError {
         /// What it has, and what was expected.
         reason: String,
     },
+    /// A file to be written is there already.
+    #[error("{} exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// No engine has that name.
     #[error("there is no runtime named {name:?}; there are auto, rten and onnxruntime")]
     UnknownRuntime {

@@ -25,6 +25,7 @@ mod classifier;
 mod common;
 pub mod embedded;
 mod error;
+mod export;
 #[cfg(test)]
 mod finite_differences;
 mod graph;
@@ -47,6 +48,7 @@ pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};
+pub use export::ExportOptions;
 pub use nearest::nearest;
 pub use open::Opened;
 pub use preprocess::{
