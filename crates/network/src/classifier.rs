@@ -161,7 +161,9 @@ impl Classifier {
     /// [`RuntimeUnusable`](NetworkError::RuntimeUnusable), of which `Auto` has none;
     /// [`RuntimeStarted`](NetworkError::RuntimeStarted) once another engine has the weights.
     pub fn choose_runtime(&mut self, choice: RuntimeChoice) -> Result<Option<String>> {
-        self.runtime.choose(choice, &self.graph)
+        let passed_over = self.runtime.choose(choice, &self.graph)?;
+        tracing::debug!(runtime = %self.runtime.info(), "chosen");
+        Ok(passed_over)
     }
 
     /// The engine that runs it.

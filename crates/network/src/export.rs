@@ -112,7 +112,7 @@ impl Classifier {
 
     /// The graph with its ends renamed, and each module's value in it.
     fn exported_graph(&self) -> (Graph, Vec<(String, String)>) {
-        let mut graph = self.graph.widened();
+        let mut graph = self.graph.strict();
         let mut values: Vec<(String, String)> = self
             .layers
             .iter()

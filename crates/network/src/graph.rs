@@ -143,17 +143,22 @@ impl Graph {
         self.initializers.push(Initializer { name, dims, element, data: Data::Inline(raw) });
     }
 
-    /// The same graph in float32 only: constants of float16 and conversions to it become float32. (The
-    /// operators of ONNX want all their inputs of one type; rten converts where it loads.)
-    pub fn widened(&self) -> Self {
-        let mut wide = self.clone();
-        for tensor in &mut wide.initializers {
+    /// The same graph as strict runtimes want it, and rten need not have it: constants of float16 and
+    /// conversions to it become float32, since the operators of ONNX want all their inputs of one type; and
+    /// of several nodes of one name only the first keeps it.
+    pub fn strict(&self) -> Self {
+        let mut strict = self.clone();
+        for tensor in &mut strict.initializers {
             *tensor = tensor.widened();
         }
-        for node in &mut wide.nodes {
+        let mut names = HashSet::new();
+        for node in &mut strict.nodes {
             node.widen();
+            if !names.insert(node.name.clone()) {
+                node.name.clear();
+            }
         }
-        wide
+        strict
     }
 
     /// The serialised `ModelProto` with these values as its outputs.

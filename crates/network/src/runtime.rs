@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ::rten::ThreadPool;
 use ndarray::{ArrayD, ArrayViewD};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::error::{NetworkError, Result};
 use crate::graph::{Data, Graph, Initializer};
@@ -71,8 +71,13 @@ pub struct RuntimeInfo {
     /// Its version.
     pub version: String,
     /// The library that was loaded, for one that is not built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lossy")]
     pub library: Option<PathBuf>,
+}
+
+/// A path need not be UTF-8, JSON must.
+fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
 impl fmt::Display for RuntimeInfo {
@@ -112,6 +117,17 @@ impl Runtime {
     /// Takes the weights' bytes over; rten unless another engine is chosen.
     pub fn new(weights: Cow<'static, [u8]>) -> Self {
         Self { info: rten::info(), state: Mutex::new(State::Waiting(weights)) }
+    }
+
+    /// One without weights on each engine that is at hand.
+    #[cfg(test)]
+    pub fn each() -> Vec<Self> {
+        let empty = || Self::new(Cow::Borrowed(&[]));
+        let mut other = empty();
+        match other.choose(RuntimeChoice::OnnxRuntime, &Graph::default()) {
+            Ok(_) => vec![empty(), other],
+            Err(_) => vec![empty()],
+        }
     }
 
     /// The engine.

@@ -74,7 +74,7 @@ impl Loader {
         LoadOptions { optimise, threads }: LoadOptions<'_>,
     ) -> Result<Engine, String> {
         let (environment, _) = library::environment().map_err(|error| error.to_string())?;
-        let mut graph = graph.widened();
+        let mut graph = graph.strict();
         let fed = self.feed_large_tensors(&mut graph)?;
         let onnx = graph.to_onnx(outputs)?;
         let level =
