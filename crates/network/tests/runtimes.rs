@@ -13,14 +13,13 @@ use introspective_network::{
 };
 use ndarray::{Array, Array2, Array3, Dimension};
 
-/// The classifier on ONNX Runtime, or `None` where there is no library.
+/// The classifier on ONNX Runtime, or `None` where there is no library: `ORT_DYLIB_PATH` says that there is.
 fn on_onnxruntime(mut classifier: Classifier) -> Option<Classifier> {
     match classifier.choose_runtime(RuntimeChoice::OnnxRuntime) {
         Ok(_) => {
             assert_eq!(classifier.runtime().name, "onnxruntime");
             Some(classifier)
         }
-        // CI installs the library and says so: then it must be found
         Err(NetworkError::RuntimeNotFound { .. })
             if std::env::var_os("ORT_DYLIB_PATH").is_none() =>
         {

@@ -115,7 +115,8 @@ fn is_complete(path: &Path) -> Result<(), String> {
     }
     // 64-bit, little-endian: offset of the section headers, their size and number
     let (start, entries) = (number(40, 8), number(58, 2) * number(60, 2));
-    if header.get(4..6) == Some(&[2, 1]) && start.saturating_add(entries) > length {
+    let cut = header.len() < 64 || start.saturating_add(entries) > length;
+    if header.get(4..6) == Some(&[2, 1]) && cut {
         return Err("it is cut short".to_owned());
     }
     Ok(())
@@ -133,6 +134,8 @@ struct Surroundings {
     /// `PATH`.
     path: Option<OsString>,
     home: Option<PathBuf>,
+    /// `PYENV_VERSION`.
+    pyenv: Option<String>,
     /// Folders of libraries.
     system: Vec<PathBuf>,
 }
@@ -164,6 +167,7 @@ impl Surroundings {
             beside: executable.and_then(|exe| exe.parent().map(Path::to_owned)),
             environments: ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder).collect(),
             path: std::env::var_os("PATH"),
+            pyenv: std::env::var("PYENV_VERSION").ok(),
             home: folder("HOME").or_else(|| folder("USERPROFILE")),
             system,
         }
@@ -185,8 +189,9 @@ impl Surroundings {
             search.look_into(beside);
         }
         for prefix in self.prefixes() {
-            for packages in packages(&prefix) {
-                search.look_into(&packages.join("onnxruntime").join("capi"));
+            for packages in packages(&prefix).into_iter().filter(|folder| folder.is_dir()) {
+                search.looked.push(packages.clone());
+                search.found.extend(library_in(&packages.join("onnxruntime").join("capi")));
             }
         }
         for folder in &self.system {
@@ -209,7 +214,7 @@ impl Surroundings {
             // in an environment of its own the executable is a link out of it: both count
             let real = fs::canonicalize(&python).unwrap_or_else(|_| python.clone());
             for python in [python, real] {
-                prefixes.extend(prefix_of(&python));
+                prefixes.extend(self.prefix_of(&python));
             }
         }
         prefixes.extend(self.home.as_ref().map(|home| home.join(".local")));
@@ -217,20 +222,20 @@ impl Surroundings {
         prefixes.retain(|prefix| seen.insert(prefix.clone()));
         prefixes
     }
-}
 
-/// `/usr/bin/python3` -> `/usr`; a stand-in of pyenv's -> the version that it would start.
-fn prefix_of(python: &Path) -> Option<PathBuf> {
-    let folder = python.parent()?;
-    let above = folder.parent()?;
-    if folder.file_name().is_some_and(|name| name == "shims") {
-        let chosen = std::env::var("PYENV_VERSION").ok();
-        let version = chosen.or_else(|| fs::read_to_string(above.join("version")).ok())?;
-        let version = version.split([':', '\n']).next()?.trim().to_owned();
-        return Some(above.join("versions").join(version));
+    /// `/usr/bin/python3` -> `/usr`; a stand-in of pyenv's -> the version that it would start.
+    fn prefix_of(&self, python: &Path) -> Option<PathBuf> {
+        let folder = python.parent()?;
+        let above = folder.parent()?;
+        if folder.file_name().is_some_and(|name| name == "shims") {
+            let chosen = self.pyenv.clone();
+            let version = chosen.or_else(|| fs::read_to_string(above.join("version")).ok())?;
+            let version = version.split([':', '\n']).next()?.trim();
+            return Some(above.join("versions").join(version));
+        }
+        let bin = folder.file_name().is_some_and(|name| name == "bin" || name == "Scripts");
+        Some(if bin { above.to_owned() } else { folder.to_owned() })
     }
-    let bin = folder.file_name().is_some_and(|name| name == "bin" || name == "Scripts");
-    Some(if bin { above.to_owned() } else { folder.to_owned() })
 }
 
 /// Folders of packages under a prefix, those of the newest Python first.
@@ -254,21 +259,23 @@ fn packages(prefix: &Path) -> Vec<PathBuf> {
 }
 
 impl Search {
-    /// Notes a folder, if there is one, and the library in it: of several the one with the shortest name,
-    /// which is the link to the one that the system would take.
+    /// Notes a folder, if there is one, and the library in it.
     fn look_into(&mut self, folder: &Path) {
-        if !folder.is_dir() {
-            return;
+        if folder.is_dir() {
+            self.looked.push(folder.to_owned());
+            self.found.extend(library_in(folder));
         }
-        self.looked.push(folder.to_owned());
-        let mut libraries: Vec<(usize, PathBuf)> = entries(folder)
-            .into_iter()
-            .filter(|(name, path)| is_library(name) && path.is_file())
-            .map(|(name, path)| (name.len(), path))
-            .collect();
-        libraries.sort();
-        self.found.extend(libraries.into_iter().next().map(|(_, path)| path));
     }
+}
+
+/// The library in a folder: of several the one with the shortest name, which is the link to the one that the
+/// system would take.
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let libraries = entries(folder).into_iter();
+    libraries
+        .filter(|(name, path)| is_library(name) && path.is_file())
+        .min_by_key(|(name, _)| (name.len(), name.clone()))
+        .map(|(_, path)| path)
 }
 
 /// `libonnxruntime.so.1.24.1`, `libonnxruntime.1.24.1.dylib`, `onnxruntime.dll`.
@@ -289,4 +296,111 @@ fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
         .flatten()
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const CAPI: &str = "site-packages/onnxruntime/capi";
+
+    fn file(path: &Path) -> PathBuf {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+        path.to_owned()
+    }
+
+    /// An environment made from a system's Python, and everything else a machine may have.
+    #[test]
+    fn environments_come_before_the_system() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let in_capi = |prefix: &str, version: &str, name: &str| {
+            file(&at(&format!("{prefix}/lib/{version}/{CAPI}/{name}")))
+        };
+        let beside = file(&at("app/libonnxruntime.so"));
+        let active = in_capi("venv", "python3.12", "libonnxruntime.so.1.24.1");
+        in_capi("venv", "python3.12", "libonnxruntime_providers_shared.so");
+        let newest = in_capi("usr", "python3.11", "libonnxruntime.so.1.20.0");
+        let older = in_capi("usr", "python3.9", "libonnxruntime.so.1.16.0");
+        let user = in_capi("home/.local", "python3.11", "libonnxruntime.so.1.19.0");
+        let system = file(&at("usr/lib/libonnxruntime.so"));
+        file(&at("usr/lib/libonnxruntime.so.1.18.0"));
+        file(&at("usr/bin/python3"));
+        fs::create_dir_all(at("other/bin")).unwrap();
+        symlink(at("usr/bin/python3"), at("other/bin/python")).unwrap();
+        let path = std::env::join_paths([PathBuf::from("bin"), at("none"), at("other/bin")]);
+        let surroundings = Surroundings {
+            beside: Some(at("app")),
+            environments: vec![at("venv")],
+            path: Some(path.unwrap()),
+            home: Some(at("home")),
+            system: vec![at("usr/lib"), at("nowhere")],
+            ..Surroundings::default()
+        };
+        let Search { looked, found } = surroundings.search();
+        assert_eq!(found, [beside, active, newest, older, user, system]);
+        assert!(looked.contains(&at("venv/lib/python3.12/site-packages")));
+        assert!(!looked.contains(&at("nowhere")));
+
+        let named = Surroundings { named: Some(at("x/y.so")), ..surroundings };
+        let only = vec![at("x/y.so")];
+        assert_eq!(named.search(), Search { looked: only.clone(), found: only });
+        let folder = Surroundings { named: Some(at("usr/lib")), ..named };
+        assert_eq!(folder.search().found, [at("usr/lib/libonnxruntime.so")]);
+    }
+
+    #[test]
+    fn a_stand_in_of_pyenv_leads_to_the_version_that_it_starts() {
+        let root = tempfile::tempdir().unwrap();
+        file(&root.path().join("shims/python3"));
+        fs::write(root.path().join("version"), "3.11.2\n3.9.1\n").unwrap();
+        let path = Some(root.path().join("shims").into_os_string());
+        let of = |pyenv| {
+            let surroundings = Surroundings { path: path.clone(), pyenv, ..Default::default() };
+            surroundings.prefixes().remove(0)
+        };
+        assert_eq!(of(None), root.path().join("versions/3.11.2"));
+        assert_eq!(of(Some("3.9.1".to_owned())), root.path().join("versions/3.9.1"));
+    }
+
+    #[test]
+    fn what_is_no_library_is_said_and_not_loaded() {
+        let root = tempfile::tempdir().unwrap();
+        let load_error = |bytes: &[u8]| {
+            let named = Some(root.path().join("library.so"));
+            fs::write(named.as_ref().unwrap(), bytes).unwrap();
+            match load_first(&Surroundings { named, ..Surroundings::default() }) {
+                Err(NetworkError::RuntimeUnusable { reason }) => reason,
+                Err(other) => other.to_string(),
+                Ok(_) => "it was loaded".to_owned(),
+            }
+        };
+        let whole = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(load_error(b"text").ends_with("library.so: it is no library"));
+        assert!(load_error(b"").ends_with("it is no library"));
+        assert!(load_error(&whole[..whole.len() / 2]).ends_with("it is cut short"));
+        assert!(load_error(&whole[..40]).ends_with("it is cut short"));
+        // a program is complete, and still none that can be loaded
+        is_complete(&std::env::current_exe().unwrap()).unwrap();
+
+        let nothing = load_first(&Surroundings::default());
+        assert!(matches!(nothing, Err(NetworkError::RuntimeNotFound { .. })));
+    }
+
+    #[test]
+    fn versions() {
+        let of = |name: &str, build: &str| version(Path::new(name), build);
+        assert_eq!(of("/x/libonnxruntime.so.1.24.1", ""), "1.24.1");
+        assert_eq!(of("/x/libonnxruntime.1.24.1.dylib", ""), "1.24.1");
+        let build =
+            "ORT Build Info: git-branch=rel-1.19.0, git-commit-id=26250ae, build type=Release";
+        assert_eq!(of("/x/onnxruntime.dll", build), "1.19.0");
+        let build = "ORT Build Info: git-branch=HEAD, git-commit-id=fab30a4, build type=Release";
+        assert_eq!(of("/x/libonnxruntime.so", build), "commit fab30a4");
+        assert_eq!(of("/x/libonnxruntime.so", ""), "unknown");
+    }
 }

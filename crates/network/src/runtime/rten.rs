@@ -122,3 +122,17 @@ impl Engine {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    /// The version told is the one that is built in.
+    #[test]
+    fn the_version_is_that_of_the_lock_file() {
+        let lock = include_str!("../../../../Cargo.lock");
+        let (_, package) = lock.split_once("name = \"rten\"\n").unwrap();
+        let version = super::info().version;
+        assert!(package.starts_with(&format!("version = \"{version}.")), "{version}");
+    }
+}
