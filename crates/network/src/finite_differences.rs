@@ -32,7 +32,8 @@ impl Tail {
             }
         }
         graph.nodes.reverse();
-        let engine = classifier.runtime.load(&graph, &[&classifier.logits], LoadOptions::default()).unwrap();
+        let engine =
+            classifier.runtime.load(&graph, &[&classifier.logits], LoadOptions::default()).unwrap();
         Self { engine }
     }
 

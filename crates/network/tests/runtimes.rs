@@ -111,6 +111,15 @@ fn resnets_at_the_default_layer_and_at_early_ones() {
     case(|| generated("resnet50", 10), &picture, &["layer4", "layer3"]);
 }
 
+/// Linear layers of a hundred megabytes, which ONNX Runtime gets as inputs; sums over positions of them; sizes
+/// that the adaptive pooling has to average.
+#[test]
+fn an_alexnet_and_a_densenet() {
+    let picture = common::picture(3, 96, 128);
+    case(|| generated("alexnet", 5), &picture, &["features.11", "features.8"]);
+    case(|| generated("densenet121", 5), &picture, &["features.norm5", "features.denseblock3"]);
+}
+
 /// Sizes that poolings round, through the adjoint of every operator of a SqueezeNet.
 #[test]
 fn an_odd_size_through_a_squeezenet() {

@@ -106,13 +106,14 @@ impl Loader {
         if shape.eq(tensor.dims.iter().map(|&size| size as i64)) {
             return Ok(Arc::clone(shared));
         }
+        // small, or the kernel of a convolution that is one in no other shape
         Ok(Arc::new(value(&tensor.dims, self.values(tensor)?.to_vec())?))
     }
 
     /// Makes inputs of large tensors and returns their values: the library copies an initialiser twice
     /// when it loads a graph, but an input never. Kernels of convolutions stay, since it is faster on
     /// those after it has reordered them.
-    fn feed_large_tensors(&self, graph: &mut Graph) -> Result<Vec<Arc<DynValue>>, String> {
+    fn feed_large_tensors(&self, graph: &mut Graph) -> Result<Vec<Fed>, String> {
         let kernels: HashSet<&str> = graph
             .nodes
             .iter()
@@ -133,7 +134,7 @@ impl Loader {
             .map(|tensor| {
                 let axes: Vec<Axis> = tensor.dims.iter().map(|&size| Axis::Fixed(size)).collect();
                 graph.input(&tensor.name, &axes);
-                self.shaped(tensor)
+                Ok(Fed { dims: tensor.dims.clone(), value: Arc::clone(self.get(tensor)?) })
             })
             .collect()
     }
@@ -143,11 +144,17 @@ fn value(dims: &[usize], floats: Vec<f32>) -> Result<DynValue, String> {
     Ok(Tensor::from_array((dims, floats)).map_err(words)?.into_dyn())
 }
 
+/// A weight that is an input of a graph, in the shape that the graph gives it.
+struct Fed {
+    dims: Vec<usize>,
+    value: Arc<DynValue>,
+}
+
 /// A loaded graph. The library's sessions run one picture at a time.
 pub(crate) struct Engine {
     session: Mutex<Session>,
     /// Weights that are inputs, the last ones.
-    fed: Vec<Arc<DynValue>>,
+    fed: Vec<Fed>,
     outputs: Vec<String>,
 }
 
@@ -155,15 +162,18 @@ impl Engine {
     pub fn run(&self, inputs: &[ArrayViewD<'_, f32>]) -> Result<Vec<ArrayD<f32>>, String> {
         let dense: Vec<CowArray<'_, f32, IxDyn>> =
             inputs.iter().map(|view| view.as_standard_layout()).collect();
-        let mut feeds = dense
-            .iter()
-            .map(|array| {
-                let data = array.as_slice().ok_or("an input array is not contiguous")?;
-                let tensor = TensorRef::from_array_view((array.shape(), data)).map_err(words)?;
-                Ok(tensor.into())
-            })
-            .collect::<Result<Vec<SessionInputValue<'_>>, String>>()?;
-        feeds.extend(self.fed.iter().map(|value| SessionInputValue::from(&**value)));
+        let mut feeds: Vec<SessionInputValue<'_>> =
+            Vec::with_capacity(dense.len() + self.fed.len());
+        for array in &dense {
+            let data = array.as_slice().ok_or("an input array is not contiguous")?;
+            let tensor = TensorRef::from_array_view((array.shape(), data)).map_err(words)?;
+            feeds.push(tensor.into());
+        }
+        for Fed { dims, value } in &self.fed {
+            let (_, data) = value.try_extract_tensor::<f32>().map_err(words)?;
+            let tensor = TensorRef::from_array_view((dims.as_slice(), data)).map_err(words)?;
+            feeds.push(tensor.into());
+        }
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let values = session.run(feeds.as_slice()).map_err(words)?;
         self.outputs
