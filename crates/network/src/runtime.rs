@@ -177,7 +177,9 @@ impl Runtime {
         }
         match &*state {
             State::Waiting(_) => Err("the weights are gone".to_owned()),
-            State::Rten(loader) => Ok(Engine::Rten(loader.load(graph, outputs, options)?)),
+            State::Rten(loader) => {
+                Ok(Engine::Rten(Box::new(loader.load(graph, outputs, options)?)))
+            }
             #[cfg(feature = "onnxruntime")]
             State::OnnxRuntime(loader) => {
                 Ok(Engine::OnnxRuntime(loader.load(graph, outputs, options)?))
@@ -232,7 +234,7 @@ fn start(_: &mut State, _: &Graph) -> Result<RuntimeInfo> {
 
 /// A loaded graph.
 pub(crate) enum Engine {
-    Rten(rten::Engine),
+    Rten(Box<rten::Engine>),
     #[cfg(feature = "onnxruntime")]
     OnnxRuntime(onnxruntime::Engine),
 }

@@ -48,6 +48,7 @@ impl Initializer {
     }
 
     /// The values as float32, if it is of a float type.
+    #[cfg(feature = "onnxruntime")]
     pub fn floats(&self, buffer: &[u8]) -> Option<Vec<f32>> {
         let raw = self.bytes(buffer)?;
         match self.element {

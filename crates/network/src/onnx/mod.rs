@@ -111,12 +111,9 @@ pub(crate) fn from_bytes(
         ends::target(&graph, &logits, Some(classes), &shapes)
             .or_else(|| ends::target(&graph, &logits, None, &shapes))
     };
-    let default_layer = match named.cloned().or_else(|| Some(layers.name_of(&target()?).to_owned()))
-    {
-        Some(layer) => layer,
-        // whoever explains is told to name a layer
-        None => String::new(),
-    };
+    // with neither, whoever explains is told to name a layer
+    let default_layer =
+        named.cloned().or_else(|| Some(layers.name_of(&target()?).to_owned())).unwrap_or_default();
     if !default_layer.is_empty() && !layers.iter().any(|(name, _)| name == default_layer) {
         layers.set(&default_layer, &default_layer);
     }
