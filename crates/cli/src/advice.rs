@@ -65,6 +65,16 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::NotDifferentiable { .. } => {
             "choose a later --layer: only what lies between it and the logits needs a gradient"
         }
+        NetworkError::RuntimeNotBuilt => {
+            "build one that can: cargo install --path crates/cli --features onnxruntime; or leave --runtime away"
+        }
+        NetworkError::RuntimeNotFound { .. } => {
+            "`pip install onnxruntime` into the active environment or that of the python3 on the path, or name the library with ORT_DYLIB_PATH"
+        }
+        NetworkError::RuntimeUnusable { .. } => {
+            "`pip install --upgrade onnxruntime`, or name another library with ORT_DYLIB_PATH; --runtime rten needs none"
+        }
+        NetworkError::Exists { .. } => "choose another --out, or add --force",
         NetworkError::Run { .. } => "a larger input may help: --size and --crop",
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use introspective_network::Interpolation;
+use introspective_network::{Interpolation, RuntimeChoice};
 use introspective_report::{Colormap, Style};
 
 /// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
@@ -25,6 +25,8 @@ pub enum Command {
     Layers(LayersArgs),
     /// List the architectures that weights can be read into.
     Models,
+    /// Write a network as an ONNX file that other software can run, and --model reads.
+    Export(ExportArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -69,6 +71,10 @@ pub struct ExplainArgs {
     /// Print each picture's manifest on stdout as one line of JSON.
     #[arg(long)]
     pub json: bool,
+    /// What computes: rten is built in; onnxruntime is ONNX Runtime, a library found at run time, faster
+    /// with large networks and many pictures; auto takes it where it is found and worth starting.
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(RuntimeChoice::ALL.map(RuntimeChoice::name)))]
+    pub runtime: String,
     /// Worker threads [default: one per physical core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -84,6 +90,26 @@ pub struct LayersArgs {
     /// Print the layers on stdout as one line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Names of the classes, which go into the file: as for explain.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<String>,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
+    /// The file to write.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub out: PathBuf,
+    /// Put the weights beside it, into FILE.onnx.data (always so above 2 GB).
+    #[arg(long)]
+    pub external_data: bool,
+    /// Replace files that are there already.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Which network.

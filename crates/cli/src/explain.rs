@@ -8,7 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::Picture;
 use introspective_explain::{Questions, explain};
-use introspective_network::{ClassNames, Preprocessing, Session, SessionOptions, Threads};
+use introspective_network::{
+    ClassNames, Classifier, Preprocessing, RuntimeChoice, Session, SessionOptions, Threads,
+};
 use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
 use introspective_report::{
     Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
@@ -26,6 +28,10 @@ const DEFAULT_OUT: &str = "introspect-out";
 
 /// ImageNet's class of cups.
 const CUP: usize = 968;
+
+/// ONNX Runtime takes time to start and to load a network: as much as it gains on 3 pictures with VGG16, on 4
+/// with the embedded network, on 12 with ResNet-50.
+const WORTH_ONNXRUNTIME: usize = 12;
 
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 const WORTH_OPTIMISING: usize = 8;
@@ -46,7 +52,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let drawing = drawing(args)?;
 
     // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
-    let opened = ManuallyDrop::new(network::open(&args.network)?);
+    let mut opened = ManuallyDrop::new(network::open(&args.network)?);
+    choose_runtime(&args.runtime, &mut opened.classifier, images.count())?;
     let classifier = &opened.classifier;
     let classes = network::class_names(args.classes.as_deref(), &args.network, &opened)?;
     let preprocessing = preprocessing(&args.preprocessing, &opened)?;
@@ -80,6 +87,18 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
         Images::Many(paths) => many(args, &job, &folder, pictures, paths, &interrupt),
     }
+}
+
+/// `auto` starts ONNX Runtime only for as many pictures as make up for the time that takes.
+fn choose_runtime(name: &str, classifier: &mut Classifier, pictures: usize) -> Result<()> {
+    let choice = match name.parse()? {
+        RuntimeChoice::Auto if pictures < WORTH_ONNXRUNTIME => RuntimeChoice::Rten,
+        choice => choice,
+    };
+    if let Some(reason) = classifier.choose_runtime(choice)? {
+        eprintln!("note: {reason}; rten computes instead");
+    }
+    Ok(())
 }
 
 fn out(args: &ExplainArgs) -> PathBuf {

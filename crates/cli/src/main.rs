@@ -5,6 +5,7 @@
 mod advice;
 mod args;
 mod explain;
+mod export;
 mod interrupt;
 mod layers;
 mod models;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
+        Command::Export(args) => export::run(args),
     };
     match output::without_panics(run) {
         Ok(Ok(code)) => code,

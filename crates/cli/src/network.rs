@@ -64,19 +64,33 @@ fn is_path(model: &str) -> bool {
     !known && (like_a_file || model.contains(std::path::MAIN_SEPARATOR) || path.exists())
 }
 
-/// The names that `--classes` gives, else those that came with the network; the embedded one brings its own.
+/// The names that `--classes` gives, else those that came with the network; the embedded one brings its
+/// own. `None` if nobody names them.
 ///
 /// # Errors
 /// The file cannot be read, or names another number of classes.
-pub fn class_names(flag: Option<&str>, args: &NetworkArgs, opened: &Opened) -> Result<ClassNames> {
+pub fn known_names(
+    flag: Option<&str>,
+    args: &NetworkArgs,
+    opened: &Opened,
+) -> Result<Option<ClassNames>> {
     let embedded = args.weights.is_none() && !args.model.as_deref().is_some_and(is_path);
     let names = match (flag, &opened.classes) {
         (Some("imagenet"), _) => embedded::imagenet_classes(),
         (Some(path), _) => ClassNames::read(Path::new(path))?,
         (None, Some(names)) => names.clone(),
         (None, None) if embedded => embedded::imagenet_classes(),
-        (None, None) => return Ok(ClassNames::numbered(opened.classifier.classes())),
+        (None, None) => return Ok(None),
     };
     names.check(opened.classifier.classes())?;
-    Ok(names)
+    Ok(Some(names))
+}
+
+/// As [`known_names`], and numbers for classes that nobody names.
+///
+/// # Errors
+/// As there.
+pub fn class_names(flag: Option<&str>, args: &NetworkArgs, opened: &Opened) -> Result<ClassNames> {
+    let names = known_names(flag, args, opened)?;
+    Ok(names.unwrap_or_else(|| ClassNames::numbered(opened.classifier.classes())))
 }

@@ -43,8 +43,9 @@ pub use introspective_explain::{
     Questions, explain, resize_bilinear, softmax,
 };
 pub use introspective_network::{
-    Architecture, ClassError, ClassNames, Classifier, Layer, Method, NetworkError, Observation,
-    Prepared, PreprocessError, Preprocessing, Session, SessionOptions, Threads, Weights, embedded,
+    Architecture, ClassError, ClassNames, Classifier, ExportOptions, Layer, Method, NetworkError,
+    Observation, Prepared, PreprocessError, Preprocessing, RuntimeChoice, RuntimeInfo, Session,
+    SessionOptions, Threads, Weights, embedded,
 };
 /// Pictures, panels and run folders.
 pub use introspective_report as report;

@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 use crate::error::{NetworkError, Result};
 use crate::graph::Graph;
 use crate::layers::Layers;
-use crate::runtime::Runtime;
+use crate::runtime::{LoadOptions, Runtime, RuntimeChoice, RuntimeInfo};
 use crate::weights::Weights;
 use crate::zoo::{Architecture, Built};
 
@@ -109,7 +109,7 @@ impl Classifier {
     /// # Errors
     /// The file cannot be read, is damaged, or is no such classifier.
     pub fn from_onnx(path: &Path) -> Result<Self> {
-        Self::assemble(crate::onnx::read(path)?)
+        Self::assemble(crate::onnx::read(path)?.0)
     }
 
     /// Like [`Classifier::from_onnx`], from bytes in memory that hold all weights; `origin` is what errors
@@ -118,16 +118,14 @@ impl Classifier {
     /// # Errors
     /// As [`Classifier::from_onnx`].
     pub fn from_onnx_bytes(bytes: Vec<u8>, origin: &str) -> Result<Self> {
-        Self::assemble(crate::onnx::from_bytes(bytes, origin, Path::new(""), origin)?)
+        Self::assemble(crate::onnx::from_bytes(bytes, origin, Path::new(""), origin)?.0)
     }
 
-    fn assemble(parts: Parts) -> Result<Self> {
+    pub(crate) fn assemble(parts: Parts) -> Result<Self> {
         let Parts { name, graph, layers, logits, classes, channels, .. } = parts;
         tracing::debug!(model = %name, classes, channels, "opened");
-        let runtime = Runtime::new(parts.bytes)
-            .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
         Ok(Self {
-            runtime,
+            runtime: Runtime::new(parts.bytes),
             name,
             graph,
             layers,
@@ -152,6 +150,25 @@ impl Classifier {
     /// The same network for inputs of this height and width only.
     pub(crate) fn restricted_to(self, input_size: [usize; 2]) -> Self {
         Self { input_size: Some(input_size), ..self }
+    }
+
+    /// Chooses the engine that runs it, before the first session; without this it is
+    /// [`RuntimeChoice::Rten`]. Where `Auto` passes over a library that was found but cannot be used, the
+    /// answer says why.
+    ///
+    /// # Errors
+    /// [`NetworkError::RuntimeNotBuilt`], [`RuntimeNotFound`](NetworkError::RuntimeNotFound) and
+    /// [`RuntimeUnusable`](NetworkError::RuntimeUnusable), of which `Auto` has none;
+    /// [`RuntimeStarted`](NetworkError::RuntimeStarted) once another engine has the weights.
+    pub fn choose_runtime(&mut self, choice: RuntimeChoice) -> Result<Option<String>> {
+        let passed_over = self.runtime.choose(choice, &self.graph)?;
+        tracing::debug!(runtime = %self.runtime.info(), "chosen");
+        Ok(passed_over)
+    }
+
+    /// The engine that runs it.
+    pub fn runtime(&self) -> &RuntimeInfo {
+        self.runtime.info()
     }
 
     /// The architecture's name.
@@ -209,12 +226,11 @@ impl Classifier {
         let values: Vec<&str> = values.into_iter().collect();
         let engine = self
             .runtime
-            .load(&self.graph, &values, false)
+            .load(&self.graph, &values, LoadOptions::default())
             .map_err(|reason| NetworkError::Load { model: self.name.clone(), reason })?;
         let empty = ArrayD::zeros(vec![1, self.channels, height, width]);
-        let outputs = engine
-            .run(&[empty.view()], None)
-            .map_err(|reason| self.run_error(height, width, reason))?;
+        let outputs =
+            engine.run(&[empty.view()]).map_err(|reason| self.run_error(height, width, reason))?;
         let shapes: HashMap<&str, &[usize]> =
             values.iter().copied().zip(outputs.iter().map(ArrayD::shape)).collect();
         Ok(self

@@ -219,6 +219,50 @@ pub enum NetworkError {
         /// What it has, and what was expected.
         reason: String,
     },
+    /// A file to be written is there already.
+    #[error("{} exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No engine has that name.
+    #[error("there is no runtime named {name:?}; there are auto, rten and onnxruntime")]
+    UnknownRuntime {
+        /// What was asked for.
+        name: String,
+    },
+    /// ONNX Runtime was asked for in a build without it.
+    #[error("this build cannot use ONNX Runtime")]
+    RuntimeNotBuilt,
+    /// ONNX Runtime was asked for, and its library is nowhere.
+    #[error(
+        "no library of ONNX Runtime was found; looked in {}",
+        looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    RuntimeNotFound {
+        /// Files and folders.
+        looked: Vec<PathBuf>,
+    },
+    /// A library of ONNX Runtime was found and is of no use.
+    #[error("ONNX Runtime cannot be used: {reason}")]
+    RuntimeUnusable {
+        /// Which library, and what is wrong with it.
+        reason: String,
+    },
+    /// An engine was chosen after another one had taken the weights.
+    #[error("the network already runs on {running}; choose its runtime before its first session")]
+    RuntimeStarted {
+        /// The engine's name.
+        running: &'static str,
+    },
     /// The network takes inputs of one size only.
     #[error(
         "{model} takes inputs of {} x {} pixels only (height x width); the picture was prepared to {} x {}",

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use ndarray::{Array1, Array2, Array3, Axis};
 
 use crate::graph::{Axis as Extent, Graph};
+use crate::runtime::LoadOptions;
 use crate::{Architecture, Classifier, Session, SessionOptions, Weights, common};
 
 /// The logits as a function of a layer's activations.
@@ -31,13 +32,14 @@ impl Tail {
             }
         }
         graph.nodes.reverse();
-        let engine = classifier.runtime.load(&graph, &[&classifier.logits], false).unwrap();
+        let engine =
+            classifier.runtime.load(&graph, &[&classifier.logits], LoadOptions::default()).unwrap();
         Self { engine }
     }
 
     fn logits(&self, activations: &Array3<f32>) -> Array1<f64> {
         let input = activations.view().insert_axis(Axis(0)).into_dyn();
-        self.engine.run(&[input], None).unwrap()[0].iter().map(|&z| f64::from(z)).collect()
+        self.engine.run(&[input]).unwrap()[0].iter().map(|&z| f64::from(z)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one form every classifier takes inside: an ONNX graph whose values carry readable names.
 
+pub(crate) mod encode;
 mod initializer;
 mod node;
 
@@ -20,6 +21,8 @@ pub(crate) const WEIGHTS_FILE: &str = "weights.data";
 /// The operator set that graphs written here use; a graph read from a file keeps its own.
 pub(crate) const OPSET: i64 = 18;
 const IR_VERSION: i64 = 9;
+/// Who wrote a file.
+pub(crate) const PRODUCER: &str = "introspective";
 
 /// An axis of a graph input: fixed, or free under a name.
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +57,42 @@ impl Default for Graph {
 
 impl Graph {
     pub fn input(&mut self, name: &str, axes: &[Axis]) {
-        let dim = axes
-            .iter()
-            .map(|axis| match *axis {
-                Axis::Fixed(size) => Dimension { dim_value: Some(size as i64), dim_param: None },
-                Axis::Free(symbol) => {
-                    Dimension { dim_value: None, dim_param: Some(symbol.to_owned()) }
-                }
-            })
+        self.inputs.push(declared(name, axes));
+    }
+
+    /// Gives a value, which may be an input, another name; whoever has that name gets a new one. Returns
+    /// what was renamed to what.
+    pub fn rename(&mut self, old: &str, new: &str) -> Vec<(String, String)> {
+        if old == new {
+            return Vec::new();
+        }
+        let taken: HashSet<&str> = self
+            .computed()
+            .chain(self.initializers.iter().map(|tensor| tensor.name.as_str()))
+            .chain(self.inputs.iter().filter_map(|input| input.name.as_deref()))
             .collect();
-        self.inputs.push(value_info(name, Some(TensorShapeProto { dim })));
+        let mut renamed = Vec::new();
+        if taken.contains(new) {
+            let free = (1..).map(|i| format!("{new}_{i}")).find(|name| !taken.contains(&**name));
+            renamed.extend(free.map(|free| (new.to_owned(), free)));
+        }
+        renamed.push((old.to_owned(), new.to_owned()));
+        for (old, new) in &renamed {
+            self.replace(old, new);
+        }
+        renamed
+    }
+
+    fn replace(&mut self, old: &str, new: &str) {
+        let values = self
+            .nodes
+            .iter_mut()
+            .flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs))
+            .chain(self.initializers.iter_mut().map(|tensor| &mut tensor.name))
+            .chain(self.inputs.iter_mut().filter_map(|input| input.name.as_mut()));
+        for value in values.filter(|value| *value == old) {
+            new.clone_into(value);
+        }
     }
 
     pub fn node(
@@ -114,6 +143,24 @@ impl Graph {
         self.initializers.push(Initializer { name, dims, element, data: Data::Inline(raw) });
     }
 
+    /// The same graph as strict runtimes want it, and rten need not have it: constants of float16 and
+    /// conversions to it become float32, since the operators of ONNX want all their inputs of one type; and
+    /// of several nodes of one name only the first keeps it.
+    pub fn strict(&self) -> Self {
+        let mut strict = self.clone();
+        for tensor in &mut strict.initializers {
+            *tensor = tensor.widened();
+        }
+        let mut names = HashSet::new();
+        for node in &mut strict.nodes {
+            node.widen();
+            if !names.insert(node.name.clone()) {
+                node.name.clear();
+            }
+        }
+        strict
+    }
+
     /// The serialised `ModelProto` with these values as its outputs.
     pub fn to_onnx(&self, outputs: &[&str]) -> Result<Vec<u8>, String> {
         let graph = GraphProto {
@@ -133,7 +180,7 @@ impl Graph {
                     version: Some(version),
                 })
                 .collect(),
-            producer_name: Some("introspective".to_owned()),
+            producer_name: Some(PRODUCER.to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             metadata_props: Vec::new(),
         };
@@ -194,6 +241,18 @@ impl Graph {
     pub fn initializer(&self, name: &str) -> Option<&Initializer> {
         self.initializers.iter().find(|tensor| tensor.name == name)
     }
+}
+
+/// A value of float32 with these axes.
+pub(crate) fn declared(name: &str, axes: &[Axis]) -> ValueInfoProto {
+    let dim = axes
+        .iter()
+        .map(|axis| match *axis {
+            Axis::Fixed(size) => Dimension { dim_value: Some(size as i64), dim_param: None },
+            Axis::Free(symbol) => Dimension { dim_value: None, dim_param: Some(symbol.to_owned()) },
+        })
+        .collect();
+    value_info(name, Some(TensorShapeProto { dim }))
 }
 
 fn value_info(name: &str, shape: Option<TensorShapeProto>) -> ValueInfoProto {

@@ -25,6 +25,7 @@ mod classifier;
 mod common;
 pub mod embedded;
 mod error;
+mod export;
 #[cfg(test)]
 mod finite_differences;
 mod graph;
@@ -47,13 +48,14 @@ pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};
+pub use export::ExportOptions;
 pub use nearest::nearest;
 pub use open::Opened;
 pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
     Preprocessing, Region, resize_rgb,
 };
-pub use runtime::Threads;
+pub use runtime::{RuntimeChoice, RuntimeInfo, Threads};
 pub use session::{Observation, Session, SessionOptions};
 pub use weights::Weights;
 pub use zoo::Architecture;

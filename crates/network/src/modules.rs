@@ -7,6 +7,7 @@ use std::path::Path;
 
 use ndarray::{ArrayD, Axis};
 
+use crate::runtime::LoadOptions;
 use crate::{Architecture, Classifier, Session, SessionOptions, Weights, common};
 
 /// All values of one run.
@@ -16,9 +17,10 @@ fn values(classifier: &Classifier, picture: &ArrayD<f32>) -> HashMap<String, Arr
     let mut distinct = outputs.clone();
     distinct.sort_unstable();
     distinct.dedup();
-    let engine = classifier.runtime.load(&classifier.graph, &distinct, false).unwrap();
+    let engine =
+        classifier.runtime.load(&classifier.graph, &distinct, LoadOptions::default()).unwrap();
     let results: HashMap<&str, ArrayD<f32>> =
-        distinct.iter().copied().zip(engine.run(&[picture.view()], None).unwrap()).collect();
+        distinct.iter().copied().zip(engine.run(&[picture.view()]).unwrap()).collect();
     names
         .into_iter()
         .zip(&outputs)

@@ -36,7 +36,8 @@ impl Opened {
     ///
     /// - a folder with `config.json` and weights, as timm's `save_for_hf` and transformers' `save_pretrained` write
     ///   it, if its network is one of the zoo; preprocessing and class names are those that it gives;
-    /// - an ONNX file (by its extension `.onnx`): [`Classifier::from_onnx`];
+    /// - an ONNX file (by its extension `.onnx`): [`Classifier::from_onnx`]; one that [`Classifier::export`] wrote
+    ///   also brings its preprocessing and class names;
     /// - anything else: [`Weights::read`], then the architecture of the zoo named by `architecture`, else by
     ///   the file's metadata, else the only one that fits. In a safetensors file the metadata may also hold
     ///   `classes`, a JSON list of names, and `preprocessing`, a JSON object as [`Preprocessing`] serialises.
@@ -55,7 +56,8 @@ impl Opened {
                     reason: format!("an ONNX file is its own architecture; {name} does not apply"),
                 });
             }
-            return Ok(Classifier::from_onnx(path)?.into());
+            let (parts, said) = crate::onnx::read(path)?;
+            return said.opened(Classifier::assemble(parts)?);
         }
         let weights = Weights::read(path)?;
         let named = |weights| match architecture {

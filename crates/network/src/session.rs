@@ -15,7 +15,7 @@ use crate::adjoint::Plan;
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::head::{Closed, Head};
-use crate::runtime::{Engine, Threads};
+use crate::runtime::{Engine, LoadOptions, Threads};
 
 /// Upstream rows are answered in batches whose largest gradient stays under this many floats.
 const BATCH_ELEMENTS: usize = 1 << 24;
@@ -107,9 +107,10 @@ impl<'c> Session<'c> {
         let mut seen = HashSet::new();
         outputs.retain(|name| seen.insert(name.clone()));
         let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
         let engine = classifier
             .runtime
-            .load(graph, &names, options.optimise)
+            .load(graph, &names, load)
             .map_err(|reason| NetworkError::Load { model: classifier.name.clone(), reason })?;
         Ok(Self {
             classifier,
@@ -157,7 +158,7 @@ impl<'c> Session<'c> {
         }
         let values = self
             .engine
-            .run(&[picture.insert_axis(Axis(0)).into_dyn()], self.threads.as_ref())
+            .run(&[picture.insert_axis(Axis(0)).into_dyn()])
             .map_err(|reason| self.classifier.run_error(height, width, reason))?;
         let mut values: HashMap<String, ArrayD<f32>> =
             self.outputs.iter().cloned().zip(values).collect();
@@ -308,7 +309,7 @@ impl<'c> Session<'c> {
             let end = (start + rows).min(upstream.nrows());
             let mut inputs = inputs.clone();
             inputs.push(upstream.slice(s![start..end, ..]).into_dyn());
-            let mut outputs = engine.run(&inputs, self.threads.as_ref()).map_err(run_error)?;
+            let mut outputs = engine.run(&inputs).map_err(run_error)?;
             let part = outputs
                 .pop()
                 .and_then(|part| part.into_dimensionality::<Ix2>().ok())

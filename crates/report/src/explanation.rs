@@ -269,6 +269,7 @@ impl ExplanationReport<'_> {
             model: classifier.name().to_owned(),
             weights: classifier.origin().to_owned(),
             weights_sha256: classifier.sha256().to_owned(),
+            runtime: classifier.runtime().clone(),
             layer: session.layer().to_owned(),
             layer_shape: self.layer_shape,
             gradient: if session.has_closed_form() { "closed-form" } else { "adjoint" },

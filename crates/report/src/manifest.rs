@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use introspective_network::Preprocessing;
+use introspective_network::{Preprocessing, RuntimeInfo};
 use serde::Serialize;
 
 use crate::error::WriteError;
@@ -34,6 +34,8 @@ pub struct Manifest {
     pub weights: String,
     /// SHA-256 of the weight file.
     pub weights_sha256: String,
+    /// What computed it.
+    pub runtime: RuntimeInfo,
     /// Dotted name of the target layer.
     pub layer: String,
     /// Channels, height and width of the layer's output.

@@ -22,7 +22,7 @@ use ndarray_npy::NpzReader;
 
 use super::{Plan, gradient};
 use crate::graph::{Attribute, Axis, Graph};
-use crate::runtime::Runtime;
+use crate::runtime::{LoadOptions, Runtime};
 use crate::{NetworkError, common};
 
 /// A graph from `x` to its last node's output.
@@ -142,9 +142,9 @@ impl Case {
         let values = plan.values();
         let asked: Vec<&str> = values.iter().copied().filter(|&name| name != "x").collect();
         let engine = runtime
-            .load(&self.graph, &asked, false)
+            .load(&self.graph, &asked, LoadOptions::default())
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        let results = engine.run(&[self.x.view()], None);
+        let results = engine.run(&[self.x.view()]);
         let results = results.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let mut values: HashMap<String, ArrayD<f32>> =
             asked.iter().map(|&name| name.to_owned()).zip(results).collect();
@@ -154,11 +154,14 @@ impl Case {
 
     /// The result, flattened, and the gradients for two upstream gradients generated from the name.
     fn run(&self) -> Result<(ArrayD<f32>, ArrayD<f32>), NetworkError> {
-        let runtime = Runtime::new(Cow::Owned(Vec::new())).unwrap();
+        self.run_on(&Runtime::new(Cow::Owned(Vec::new())))
+    }
+
+    fn run_on(&self, runtime: &Runtime) -> Result<(ArrayD<f32>, ArrayD<f32>), NetworkError> {
         let logits = self.last();
         let plan = Plan::new(&self.graph, self.target, &logits)
             .ok_or_else(|| NetworkError::NoPath { layer: self.target.to_owned() })?;
-        let values = self.forward(&runtime, &plan);
+        let values = self.forward(runtime, &plan);
         let shapes: HashMap<String, Vec<usize>> =
             values.iter().map(|(name, value)| (name.clone(), value.shape().to_vec())).collect();
         let (adjoint, name) = gradient(&plan, &shapes)?;
@@ -167,10 +170,10 @@ impl Case {
         let mut inputs: Vec<_> = adjoint.saved.iter().map(|name| values[name].view()).collect();
         inputs.push(upstream.view());
         let engine = runtime
-            .load(&adjoint.graph, &[&name], false)
+            .load(&adjoint.graph, &[&name], LoadOptions::default())
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let mut found =
-            engine.run(&inputs, None).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+            engine.run(&inputs).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let gradient = found.pop().unwrap();
         let mut shape = self.x.shape().to_vec();
         shape[0] = 2;
@@ -178,10 +181,19 @@ impl Case {
         Ok((flat(y), flat(&gradient)))
     }
 
-    /// Value and gradient are PyTorch's.
+    /// Value and gradient are PyTorch's, on every engine that is at hand.
     #[track_caller]
     fn check(self) {
-        let (y, gradient) = self.run().unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        for runtime in Runtime::each() {
+            self.check_on(&runtime);
+        }
+    }
+
+    #[track_caller]
+    fn check_on(&self, runtime: &Runtime) {
+        let on = runtime.info().name;
+        let (y, gradient) =
+            self.run_on(runtime).unwrap_or_else(|error| panic!("{} on {on}: {error}", self.name));
         let expected = stored(self.name);
         let found = concatenate(Direction(0), &[y.view(), gradient.view()]).unwrap();
         assert_eq!(found.len(), expected.len(), "{}: the result's size", self.name);
@@ -193,7 +205,7 @@ impl Case {
             for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert!(
                     (found - expected).abs() <= 1e-5 * scale,
-                    "{}: {what} {index} is {found}, PyTorch's {expected}",
+                    "{} on {on}: {what} {index} is {found}, PyTorch's {expected}",
                     self.name
                 );
             }

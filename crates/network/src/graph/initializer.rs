@@ -1,11 +1,12 @@
 //! Constants of a graph.
 
 use std::cell::RefCell;
+use std::io::{self, Write};
 
 use rten_onnx::onnx::{DataLocation, DataType, StringStringEntryProto, TensorProto};
 
 use super::WEIGHTS_FILE;
-use crate::weights::{Element, all_finite};
+use crate::weights::{Element, all_finite, to_f32};
 
 /// A constant of a graph.
 #[derive(Clone, Debug)]
@@ -44,6 +45,52 @@ impl Initializer {
             Data::External { .. } => self.bytes(buffer).is_none_or(|raw| all_finite(raw, element)),
             Data::Inline(_) => true,
         }
+    }
+
+    /// The values as float32, if it is of a float type.
+    #[cfg(feature = "onnxruntime")]
+    pub fn floats(&self, buffer: &[u8]) -> Option<Vec<f32>> {
+        let raw = self.bytes(buffer)?;
+        match self.element {
+            // as quick as a copy
+            DataType::FLOAT => {
+                Some(raw.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+            }
+            DataType::FLOAT16 => Some(to_f32(raw, Element::F16).collect()),
+            _ => None,
+        }
+    }
+
+    /// True for float16, which most engines' operators do not mix with float32.
+    pub fn is_half(&self) -> bool {
+        self.element == DataType::FLOAT16
+    }
+
+    /// Writes its bytes, float16 as float32; `buffer` is the weights'.
+    pub fn write_widened(&self, buffer: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        let outside = || io::Error::other(format!("tensor {} lies outside the weights", self.name));
+        let raw = self.bytes(buffer).ok_or_else(outside)?;
+        if !self.is_half() {
+            return out.write_all(raw);
+        }
+        for part in raw.chunks(1 << 14) {
+            let wide: Vec<u8> = to_f32(part, Element::F16).flat_map(f32::to_le_bytes).collect();
+            out.write_all(&wide)?;
+        }
+        Ok(())
+    }
+
+    /// The same with float32 for float16. One in the weights' buffer keeps its place there.
+    pub(super) fn widened(&self) -> Self {
+        let mut wide = self.clone();
+        if self.is_half() {
+            wide.element = DataType::FLOAT;
+            if let Data::Inline(raw) = &self.data {
+                let raw = to_f32(raw, Element::F16).flat_map(f32::to_le_bytes).collect();
+                wide.data = Data::Inline(raw);
+            }
+        }
+        wide
     }
 
     pub(super) fn to_proto(&self) -> TensorProto {

@@ -1,6 +1,6 @@
 //! Operations of a graph and their settings.
 
-use rten_onnx::onnx::{AttributeProto, AttributeType, NodeProto};
+use rten_onnx::onnx::{AttributeProto, AttributeType, DataType, NodeProto};
 
 use super::Initializer;
 
@@ -97,6 +97,22 @@ impl Node {
     /// The attribute of this name.
     pub fn setting(&self, name: &str) -> Option<&Setting> {
         self.attributes.iter().find(|a| a.name == name).map(|a| &a.value)
+    }
+
+    /// Float32 wherever it holds float16 or converts to it.
+    pub(super) fn widen(&mut self) {
+        let cast = self.operator == "Cast";
+        for Attribute { name, value } in &mut self.attributes {
+            match value {
+                Setting::Int(to)
+                    if cast && name == "to" && *to == i64::from(DataType::FLOAT16.0) =>
+                {
+                    *to = i64::from(DataType::FLOAT.0);
+                }
+                Setting::Tensor(tensor) => **tensor = tensor.widened(),
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn to_proto(&self) -> NodeProto {

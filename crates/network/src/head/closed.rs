@@ -4,7 +4,7 @@ use ndarray::ArrayD;
 
 use super::{Head, Inputs, Linear, Step};
 use crate::graph::{Axis, Graph, Initializer, int};
-use crate::runtime::{Engine, Runtime, Threads};
+use crate::runtime::{Engine, LoadOptions, Runtime, Threads};
 
 const UPSTREAM: &str = "upstream";
 const SUMMED: &str = "summed";
@@ -42,8 +42,9 @@ impl Closed {
             gradient = emitter.step(index, step, &gradient)?;
         }
         let Emitter { mut graph, summed, longest, .. } = emitter;
+        let options = LoadOptions { optimise: false, threads };
         let summed = match summed {
-            Some(sum) => runtime.load(&sum, &[SUMMED], false)?.run(&[], threads)?.pop(),
+            Some(sum) => runtime.load(&sum, &[SUMMED], options)?.run(&[])?.pop(),
             None => None,
         };
         if summed.is_some() {
@@ -51,7 +52,7 @@ impl Closed {
         }
         graph.input(UPSTREAM, &[Axis::Free("questions"), Axis::Free("classes")]);
         graph.node("Identity", TOTAL, &[&gradient], &[TOTAL], Vec::new());
-        let engine = runtime.load(&graph, &[TOTAL], false)?;
+        let engine = runtime.load(&graph, &[TOTAL], options)?;
         Ok(Self { engine, summed, elements_per_row: longest })
     }
 }

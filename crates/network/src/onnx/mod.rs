@@ -6,6 +6,8 @@
 //! know is found from the graph: the picture, the logits, the default layer ([`ends`]), names of layers
 //! ([`names`]), and shapes without running it ([`shapes`]).
 //!
+//! A file that was exported here says in its metadata what its layers, classes and preprocessing are.
+//!
 //! What is accepted: one float32 picture in (channels first or last, batch 1 or free), one vector of logits or
 //! its softmax out; operators that the runtime knows. Everything else is an error that says what was found.
 
@@ -20,14 +22,15 @@ mod simplify;
 mod windows;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use self::model::Model;
 use crate::classifier::Parts;
 use crate::error::{NetworkError, Result};
-use crate::graph::{Graph, OPSET};
+use crate::graph::{Graph, OPSET, PRODUCER};
 use crate::layers::Layers;
+use crate::settings::metadata::Said;
 
 /// Side of the picture that shapes are found for if the file leaves it free.
 const USUAL_SIDE: usize = 224;
@@ -38,7 +41,7 @@ const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
 ///
 /// # Errors
 /// The file cannot be read or is damaged, or is no classifier of pictures.
-pub(crate) fn read(path: &Path) -> Result<Parts> {
+pub(crate) fn read(path: &Path) -> Result<(Parts, Said)> {
     let bytes = std::fs::read(path)
         .map_err(|source| NetworkError::ReadWeights { path: path.to_owned(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -47,13 +50,20 @@ pub(crate) fn read(path: &Path) -> Result<Parts> {
 }
 
 /// Like [`read`], from bytes in memory; external data lie in `folder`.
-pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str) -> Result<Parts> {
+pub(crate) fn from_bytes(
+    bytes: Vec<u8>,
+    name: &str,
+    folder: &Path,
+    origin: &str,
+) -> Result<(Parts, Said)> {
     let corrupt = |reason: String| NetworkError::CorruptOnnx { origin: origin.to_owned(), reason };
     let unfit = |reason: String| NetworkError::UnfitOnnx { origin: origin.to_owned(), reason };
 
     let model = Model::parse(&bytes).map_err(|error| corrupt(error.to_string()))?;
     let opset = check(&model).map_err(unfit)?;
-    let Model { opsets, nodes, tensors, inputs, outputs, .. } = model;
+    let Model { opsets, nodes, tensors, inputs, outputs, producer, metadata, .. } = model;
+    // other tools' keys may have the same names and mean something else
+    let metadata = if producer == PRODUCER { metadata } else { BTreeMap::new() };
     let (initializers, buffer, sha256) = place::place(tensors, &bytes, folder, origin)?;
     drop(bytes);
 
@@ -92,19 +102,23 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
     let classes = classes.filter(|&classes| classes > 0).ok_or_else(|| {
         unfit(format!("the number of classes cannot be told from its output {logits}"))
     })?;
-    let mut layers: Layers = names::layers(&graph, &scopes);
-    let target = ends::target(&graph, &logits, Some(classes), &shapes)
-        .or_else(|| ends::target(&graph, &logits, None, &shapes));
-    let default_layer = match target {
-        Some(value) => layers.name_of(&value).to_owned(),
-        // whoever explains is told to name a layer
-        None => String::new(),
+    let mut layers: Layers = match metadata.get("layers") {
+        Some(text) => names::from_metadata(&graph, text).map_err(corrupt)?,
+        None => names::layers(&graph, &scopes),
     };
+    let named = metadata.get("default_layer").filter(|layer| layers.find(name, layer).is_ok());
+    let target = || {
+        ends::target(&graph, &logits, Some(classes), &shapes)
+            .or_else(|| ends::target(&graph, &logits, None, &shapes))
+    };
+    // with neither, whoever explains is told to name a layer
+    let default_layer =
+        named.cloned().or_else(|| Some(layers.name_of(&target()?).to_owned())).unwrap_or_default();
     if !default_layer.is_empty() && !layers.iter().any(|(name, _)| name == default_layer) {
         layers.set(&default_layer, &default_layer);
     }
-    Ok(Parts {
-        name: name.to_owned(),
+    let parts = Parts {
+        name: metadata.get("architecture").map_or(name, String::as_str).to_owned(),
         graph,
         layers,
         logits,
@@ -115,7 +129,8 @@ pub(crate) fn from_bytes(bytes: Vec<u8>, name: &str, folder: &Path, origin: &str
         bytes: buffer.into(),
         sha256,
         origin: origin.to_owned(),
-    })
+    };
+    Ok((parts, Said::new(&metadata)))
 }
 
 fn is_standard(domain: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The messages of ONNX (`onnx.proto`), as far as a classifier needs them.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rten_onnx::onnx::DataType;
@@ -19,6 +20,10 @@ pub(super) struct Model {
     pub has_graph: bool,
     pub functions: usize,
     pub sparse: usize,
+    /// Who wrote the file.
+    pub producer: String,
+    /// `metadata_props`.
+    pub metadata: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -87,11 +92,13 @@ impl Model {
         let mut message = Message::new(file);
         while let Some(field) = message.next()? {
             match field.number {
+                2 => model.producer = field.text()?,
                 7 => {
                     model.has_graph = true;
                     model.graph(field.message()?)?;
                 }
                 8 => model.opsets.push(opset(field.message()?)?),
+                14 => model.metadata.extend([entry(field.message()?)?]),
                 25 => model.functions += 1,
                 _ => {}
             }

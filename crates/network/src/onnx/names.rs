@@ -19,7 +19,7 @@ pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers 
         .nodes
         .iter()
         .map(|node| match scopes.get(node.outputs.first().map_or("", String::as_str)) {
-            Some(text) => from_metadata(text),
+            Some(text) => from_scopes(text),
             None => from_path(&node.name),
         })
         .collect();
@@ -61,6 +61,28 @@ pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers 
     layers
 }
 
+/// Names of layers as an export of this software has them in its metadata: a JSON object from modules to the
+/// values that they compute.
+///
+/// # Errors
+/// It is none, or names a value that the graph does not compute; in words.
+pub(super) fn from_metadata(graph: &Graph, text: &str) -> Result<Layers, String> {
+    let named: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+        .map_err(|error| format!("its metadata `layers` is no JSON object ({error})"))?;
+    let computed: HashSet<&str> = graph.computed().collect();
+    let mut layers = Layers::default();
+    for (module, value) in &named {
+        let value = value.as_str().filter(|value| computed.contains(value)).ok_or_else(|| {
+            format!("its metadata `layers` says that {module} computes {value}, which no node does")
+        })?;
+        layers.set(module, value);
+    }
+    for node in graph.nodes.iter().filter(|node| computes_activations(node)) {
+        node.outputs.first().into_iter().for_each(|value| layers.set_value(value));
+    }
+    Ok(layers)
+}
+
 /// Not a shape, an index or a mask.
 fn computes_activations(node: &Node) -> bool {
     !matches!(
@@ -85,7 +107,7 @@ fn computes_activations(node: &Node) -> bool {
 }
 
 /// `['', 'layer4', 'layer4.2', 'add_15']` -> `layer4`, `layer4.2`: all but the root and the node itself.
-fn from_metadata(text: &str) -> Vec<String> {
+fn from_scopes(text: &str) -> Vec<String> {
     let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
     let mut names: Vec<String> =
         inner.split(',').map(|name| name.trim().trim_matches(['\'', '"']).to_owned()).collect();
@@ -160,7 +182,7 @@ mod tests {
         assert_eq!(from_path("/Flatten"), [""; 0]);
         assert_eq!(from_path("Conv_12"), [""; 0]);
         let text = "['', 'layer4', 'layer4.2', 'layer4.2.relu', 'relu_48']";
-        assert_eq!(from_metadata(text), ["layer4", "layer4.2", "layer4.2.relu"]);
+        assert_eq!(from_scopes(text), ["layer4", "layer4.2", "layer4.2.relu"]);
     }
 
     fn find<'l>(layers: &'l Layers, name: &str) -> Option<&'l str> {

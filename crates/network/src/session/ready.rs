@@ -9,7 +9,7 @@ use super::Session;
 use crate::adjoint::{ALPHA, Adjoint, Plan, adjoint};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
-use crate::runtime::Engine;
+use crate::runtime::{Engine, LoadOptions};
 
 /// What most pictures are resized to.
 const LIKELY_SIZE: [usize; 2] = [224, 224];
@@ -63,12 +63,21 @@ impl Session<'_> {
             return Err(self.classifier.run_error(height, width, reason));
         }
         tracing::debug!(layer = %self.layer, nodes = adjoint.graph.nodes.len(), "adjoint built");
-        let engine = runtime.load(&adjoint.graph, &[ALPHA], false).map_err(|reason| {
-            NetworkError::Load { model: format!("the adjoint of {}", self.classifier.name), reason }
-        })?;
+        let engine =
+            runtime.load(&adjoint.graph, &[ALPHA], self.load_options()).map_err(|reason| {
+                NetworkError::Load {
+                    model: format!("the adjoint of {}", self.classifier.name),
+                    reason,
+                }
+            })?;
         let ready = Arc::new(Ready { input, adjoint, engine });
         *slot = Some(Arc::clone(&ready));
         Ok(ready)
+    }
+
+    /// For graphs that few runs make use of.
+    fn load_options(&self) -> LoadOptions<'_> {
+        LoadOptions { optimise: false, threads: self.threads.as_ref() }
     }
 
     /// Shapes of a plan's values: inferred, and if that leaves a gap or is at odds with what the engine
@@ -95,10 +104,10 @@ impl Session<'_> {
         }
         let Classifier { name, graph, runtime, .. } = self.classifier;
         let engine = runtime
-            .load(graph, &names, false)
+            .load(graph, &names, self.load_options())
             .map_err(|reason| NetworkError::Load { model: name.clone(), reason })?;
         let measured = engine
-            .run(&[picture.insert_axis(Axis(0)).into_dyn()], self.threads.as_ref())
+            .run(&[picture.insert_axis(Axis(0)).into_dyn()])
             .map_err(|reason| self.classifier.run_error(height, width, reason))?;
         let names = names.into_iter().map(str::to_owned);
         Ok(names.zip(measured.iter().map(|value| value.shape().to_vec())).collect())

@@ -69,17 +69,17 @@ mod tests {
 
     use super::super::builder::{Builder, Source};
     use crate::common::uniform;
-    use crate::runtime::{Engine, Runtime};
+    use crate::runtime::{Engine, LoadOptions, Runtime};
 
     fn pooling(channels: usize, size: usize) -> Engine {
         let mut b = Builder::new("test", Source::Shapes { classes: 1, channels });
         let x = b.input(channels);
         let y = b.adaptive_average_pool("avgpool", &x, size);
-        Runtime::new(Cow::Borrowed(&[])).unwrap().load(&b.graph, &[&y], false).unwrap()
+        Runtime::new(Cow::Borrowed(&[])).load(&b.graph, &[&y], LoadOptions::default()).unwrap()
     }
 
     fn run(engine: &Engine, x: &Array4<f32>) -> Array4<f32> {
-        let y = engine.run(&[x.view().into_dyn()], None).unwrap().remove(0);
+        let y = engine.run(&[x.view().into_dyn()]).unwrap().remove(0);
         y.into_dimensionality().unwrap()
     }
 

@@ -6,7 +6,7 @@ use ndarray::Axis;
 use proptest::prelude::*;
 
 use super::{Case, case_of, generated};
-use crate::runtime::Runtime;
+use crate::runtime::{LoadOptions, Runtime};
 
 /// A case that depends on its sizes alone, so that proptest can shrink it.
 fn built(operator: &str, x: &[usize], w: &[usize], active: bool, left: bool) -> Case {
@@ -29,8 +29,13 @@ fn built(operator: &str, x: &[usize], w: &[usize], active: bool, left: bool) -> 
 }
 
 fn values(case: &Case, x: &ndarray::ArrayD<f32>) -> ndarray::ArrayD<f32> {
-    let runtime = Runtime::new(Cow::Owned(Vec::new())).unwrap();
-    runtime.load(&case.graph, &["y"], false).unwrap().run(&[x.view()], None).unwrap().remove(0)
+    let runtime = Runtime::new(Cow::Owned(Vec::new()));
+    runtime
+        .load(&case.graph, &["y"], LoadOptions::default())
+        .unwrap()
+        .run(&[x.view()])
+        .unwrap()
+        .remove(0)
 }
 
 proptest! {
