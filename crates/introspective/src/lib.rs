@@ -20,14 +20,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Open a network of your own, and ask for the gradient of every class at once (at a layer with a
-//! closed form this is one small matrix product):
+//! Open a network of your own (PyTorch's weights, timm's folders, ONNX files), and ask for the gradient of every class
+//! at once (at a layer with a closed form this is one small matrix product):
 //!
 //! ```no_run
-//! use introspective::{Architecture, Classifier, Session, SessionOptions, Weights};
+//! use introspective::{Opened, Session, SessionOptions};
 //!
-//! let weights = Weights::read("model.safetensors".as_ref())?;
-//! let classifier = Classifier::from_zoo(Architecture::ResNet50, weights)?;
+//! let classifier = Opened::from_path("resnet50.pth".as_ref(), None)?.classifier;
 //! let options = SessionOptions { layer: Some("layer3".to_owned()), ..SessionOptions::default() };
 //! let session = Session::new(&classifier, &options)?;
 //! # let input = ndarray::Array3::<f32>::zeros((3, 224, 224));
@@ -43,9 +42,9 @@ pub use introspective_explain::{
     Questions, explain, resize_bilinear, softmax,
 };
 pub use introspective_network::{
-    Architecture, ClassError, ClassNames, Classifier, ExportOptions, Layer, Method, NetworkError,
-    Observation, Prepared, PreprocessError, Preprocessing, RuntimeChoice, RuntimeInfo, Session,
-    SessionOptions, Threads, Weights, embedded,
+    Architecture, CheckpointError, ClassError, ClassNames, Classifier, ExportOptions,
+    Interpolation, Layer, Method, NetworkError, Observation, Opened, Prepared, PreprocessError,
+    Preprocessing, RuntimeChoice, RuntimeInfo, Session, SessionOptions, Threads, Weights, embedded,
 };
 /// Pictures, panels and run folders.
 pub use introspective_report as report;

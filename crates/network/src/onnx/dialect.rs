@@ -75,10 +75,10 @@ fn lower_pads(node: &Node, input: &[usize], output: &[usize]) -> Option<Vec<i64>
         (node.ints("strides", &[]), node.ints("dilations", &vec![1; kernel.len()]));
     let (input, output) = (input.get(2..)?, output.get(2..)?);
     let (mut begin, mut end) = (Vec::new(), Vec::new());
-    for axis in 0..kernel.len() {
+    for (axis, size) in kernel.iter().enumerate() {
         let reach = (output.get(axis)?.checked_sub(1)?)
             .checked_mul(*strides.get(axis)?)?
-            .checked_add(dilations.get(axis)?.checked_mul(kernel[axis].checked_sub(1)?)?)?
+            .checked_add(dilations.get(axis)?.checked_mul(size.checked_sub(1)?)?)?
             .checked_add(1)?;
         let total = reach.saturating_sub(*input.get(axis)?) as i64;
         begin.push(total - total / 2);
