@@ -1,6 +1,6 @@
 //! Classifiers from ONNX files.
 //!
-//! A file is read strictly ([`wire`], [`model`]), its large constants are put side by side into one aligned
+//! A file is read strictly ([`wire`], [`model`], [`tensor`]), its large constants are put side by side into one aligned
 //! buffer ([`place`]), its nodes into an order of computation ([`order`]), what it leaves to
 //! defaults is written out ([`windows`]), and what the classifier needs to
 //! know is found from the graph: the picture, the logits, the default layer ([`ends`]), names of layers
@@ -19,6 +19,7 @@ mod order;
 mod place;
 pub(crate) mod shapes;
 mod simplify;
+mod tensor;
 mod windows;
 mod wire;
 

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 use rten_onnx::onnx::DataType;
 use sha2::{Digest, Sha256};
 
-use super::model::{ParsedTensor, Payload};
+use super::tensor::{ParsedTensor, Payload};
 use crate::error::{NetworkError, Result};
 use crate::graph::{Data, Initializer};
 
