@@ -72,7 +72,7 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub json: bool,
     /// What computes: rten is built in; onnxruntime is ONNX Runtime, a library found at run time, faster
-    /// with large networks and many pictures; auto takes it where it is found and worth starting.
+    /// with large networks and many pictures; auto takes it for 16 pictures or more, where it is found.
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(RuntimeChoice::ALL.map(RuntimeChoice::name)))]
     pub runtime: String,
     /// Worker threads [default: one per physical core].

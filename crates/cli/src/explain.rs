@@ -29,9 +29,9 @@ const DEFAULT_OUT: &str = "introspect-out";
 /// ImageNet's class of cups.
 const CUP: usize = 968;
 
-/// ONNX Runtime takes time to start and to load a network: as much as it gains on 3 pictures with VGG16, on 4
-/// with the embedded network, on 12 with ResNet-50.
-const WORTH_ONNXRUNTIME: usize = 12;
+/// ONNX Runtime takes time to start and to load a network: as much as it gains on 4 pictures with VGG16, on 12
+/// with the embedded network, on 11 to 14 with ResNet-50 (two busy cores).
+const WORTH_ONNXRUNTIME: usize = 16;
 
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 const WORTH_OPTIMISING: usize = 8;

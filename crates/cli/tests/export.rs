@@ -107,7 +107,7 @@ fn a_runtime_that_cannot_be_had_is_an_error_that_says_how_to_get_it() {
     }
 }
 
-/// One picture is not worth starting a library for; a dozen are, and a broken library stops nobody.
+/// One picture is not worth starting a library for; sixteen are, and a broken library stops nobody.
 #[test]
 fn auto_falls_back_to_what_is_built_in() {
     let place = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ fn auto_falls_back_to_what_is_built_in() {
     assert_eq!(manifest(&place.path().join("one"))["runtime"]["name"], "rten");
 
     fs::create_dir(place.path().join("pictures")).unwrap();
-    for index in 0..12 {
+    for index in 0..16 {
         let path = place.path().join(format!("pictures/{index:02}.png"));
         photograph(&path, 40, 40, index);
     }
