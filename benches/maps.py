@@ -73,7 +73,7 @@ def pytorch(name, x):
     for parameter in net.parameters():
         parameter.requires_grad_(True)
     with GradCAM(model=net, target_layers=[net.get_submodule(layer)]) as cam:
-        yield "pytorch-grad-cam, one map", median(lambda: cam(input_tensor=x))
+        yield "pytorch-grad-cam, one map", median(lambda: cam(input_tensor=x, targets=None))
 
 
 def ours(folder):
