@@ -161,6 +161,16 @@ fn graphs_that_cannot_be_computed() {
     refused(&["not a valid ONNX file", "the_Conv", "depends on itself"], |graph| {
         graph.node[0].input[0] = "relu".to_owned();
     });
+    // a circle behind the logits, through what is looked through there
+    refused(&["depends on itself"], |graph| {
+        graph.node.push(node("Identity", &["b"], "a"));
+        graph.node.push(node("Softmax", &["a"], "b"));
+        graph.output = vec![value("b", &[1, 3])];
+    });
+    refused(&["20001 nodes; expected 20000 at most"], |graph| {
+        let last = graph.node.len();
+        graph.node.extend((last..20_001).map(|i| node("Relu", &["x"], &format!("unused{i}"))));
+    });
     refused(&["the_Conv", "reads w, which is neither stored nor computed"], |graph| {
         graph.initializer.remove(0);
     });

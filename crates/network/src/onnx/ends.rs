@@ -138,7 +138,9 @@ pub(super) fn logits(graph: &mut Graph, outputs: &[Value]) -> Result<String, Str
     };
     let mut value = output.name.clone();
     let mut rank = output.shape.as_ref().map(Vec::len);
-    while let Some(node) = producer(graph, &value) {
+    // a damaged graph may lead back to where it came from
+    for _ in 0..=graph.nodes.len() {
+        let Some(node) = producer(graph, &value) else { break };
         let input = node.inputs.first().cloned().unwrap_or_default();
         match node.operator.as_str() {
             "Softmax" | "LogSoftmax" | "Identity" | "Dropout" => value = input,

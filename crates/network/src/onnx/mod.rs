@@ -37,6 +37,8 @@ use crate::settings::metadata::Said;
 const USUAL_SIDE: usize = 224;
 /// Operator sets whose operators mean what the gradient's rules take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+/// Classifiers have a few thousand nodes and constants at most; looking names up costs the square of this.
+const MAX_PARTS: usize = 20_000;
 
 /// Reads a file.
 ///
@@ -142,6 +144,11 @@ fn is_standard(domain: &str) -> bool {
 fn check(model: &Model) -> Result<i64, String> {
     if !model.has_graph || model.nodes.is_empty() {
         return Err("it has no graph, or one without nodes".to_owned());
+    }
+    for (count, what) in [(model.nodes.len(), "nodes"), (model.tensors.len(), "constants")] {
+        if count > MAX_PARTS {
+            return Err(format!("it has {count} {what}; expected {MAX_PARTS} at most"));
+        }
     }
     if model.sparse > 0 {
         return Err("it has sparse tensors".to_owned());
