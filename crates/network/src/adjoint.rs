@@ -48,9 +48,9 @@ use crate::error::{NetworkError, Result};
 use crate::graph::{Axis, Graph, int};
 
 /// Name of the adjoint graph's upstream input.
-const UPSTREAM: &str = "upstream";
+const UPSTREAM: &str = "adjoint/upstream";
 /// Name of its only output.
-pub(crate) const ALPHA: &str = "alpha";
+pub(crate) const ALPHA: &str = "adjoint/alpha";
 
 /// The adjoint of the nodes between a layer and the logits, for one input size.
 pub(crate) struct Adjoint {
@@ -69,11 +69,11 @@ pub(crate) struct Adjoint {
 /// An operator on the way has no adjoint here.
 pub(crate) fn adjoint(plan: &Plan<'_>, shapes: &HashMap<String, Vec<usize>>) -> Result<Adjoint> {
     let (mut adjoint, gradient) = gradient(plan, shapes)?;
-    adjoint.graph.integers("spatial_axes", &[2], &[2, 3]);
+    adjoint.graph.integers("adjoint/spatial_axes", &[2], &[2, 3]);
     adjoint.graph.node(
         "ReduceMean",
         ALPHA,
-        &[&gradient, "spatial_axes"],
+        &[&gradient, "adjoint/spatial_axes"],
         &[ALPHA],
         vec![int("keepdims", 0)],
     );

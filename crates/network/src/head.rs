@@ -95,6 +95,8 @@ impl Head {
                     steps.push(Step::Share { value: output() });
                 }
                 (Form::Pooled, "Relu") => steps.push(Step::Share { value: output() }),
+                // rows of a map's positions: a mask of each would have to be summed with its weights
+                (Form::Rows, "Relu") if flat => return None,
                 (Form::Rows, "Relu") => steps.push(Step::Mask { value: output() }),
                 (Form::Maps, _) if keeps_sums(node) || walk.averages(node) => {}
                 (Form::Maps, _) if mean(graph, node).is_some() => {

@@ -167,9 +167,9 @@ fn graphs_that_cannot_be_computed() {
         graph.node.push(node("Softmax", &["a"], "b"));
         graph.output = vec![value("b", &[1, 3])];
     });
-    refused(&["20001 nodes; expected 20000 at most"], |graph| {
+    refused(&["4001 nodes; expected 4000 at most"], |graph| {
         let last = graph.node.len();
-        graph.node.extend((last..20_001).map(|i| node("Relu", &["x"], &format!("unused{i}"))));
+        graph.node.extend((last..4_001).map(|i| node("Relu", &["x"], &format!("unused{i}"))));
     });
     refused(&["the_Conv", "reads w, which is neither stored nor computed"], |graph| {
         graph.initializer.remove(0);
@@ -216,6 +216,38 @@ fn graphs_that_are_no_classifier_of_pictures() {
 }
 
 #[test]
+fn maps_of_classes_are_no_logits() {
+    refused(&["cannot be explained", "its output", "expected 1 x classes"], |graph| {
+        graph.node.truncate(2);
+        graph.output = vec![value("relu", &[1, 4, 14, 14])];
+    });
+}
+
+#[test]
+fn the_default_layer_may_have_as_many_channels_as_there_are_classes() {
+    let mut graph = network();
+    let square: Vec<f32> = (0..16).map(|i| i as f32 / 10.0).collect();
+    graph.initializer[1] = tensor("head", &[4, 4], &square);
+    graph.output = vec![value("z", &[1, 4])];
+    let classifier = Classifier::from_onnx_bytes(bytes(graph), "test.onnx").unwrap();
+    assert_eq!((classifier.classes(), classifier.default_layer()), (4, "relu"));
+}
+
+#[test]
+fn a_long_chain_runs_on_the_stack_of_a_thread() {
+    let run = || {
+        change(|graph| {
+            for i in 0..3_900 {
+                let from = if i == 0 { "maps".to_owned() } else { format!("r{}", i - 1) };
+                graph.node.insert(1 + i, node("Relu", &[&from], &format!("r{i}")));
+            }
+            graph.node[3_901].input[0] = "r3899".to_owned();
+        })
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap().unwrap();
+}
+
+#[test]
 fn tensors_that_lie_about_their_size() {
     refused(&["tensor w has 432 bytes of data", "asks for 4320000000"], |graph| {
         graph.initializer[0].dims = vec![10_000_000, 108];
@@ -250,6 +282,22 @@ fn graphs_that_ask_for_absurd_amounts_of_memory() {
         graph.initializer.push(indices("times", &[1, 1, 2000, 2000]));
         graph.node.insert(0, node("Tile", &["x", "times"], "many"));
         graph.node[1].input[0] = "many".to_owned();
+    });
+    // a size that is known only when it is computed
+    refused(&["the_ConstantOfShape", "size cannot be told"], |graph| {
+        graph.initializer.push(tensor("sizes", &[2], &[1e5, 1e5]));
+        let mut cast = node("Cast", &["sizes"], "whole");
+        cast.attribute.push(AttributeProto {
+            name: Some("to".to_owned()),
+            r#type: Some(AttributeType::INT),
+            i: Some(7),
+            ..AttributeProto::default()
+        });
+        graph.node.push(cast);
+        graph.node.push(node("ConstantOfShape", &["whole"], "huge"));
+        graph.node.push(node("ReduceMean", &["huge"], "mean"));
+        graph.node.push(node("Add", &["z", "mean"], "out"));
+        graph.output = vec![value("out", &[1, 3])];
     });
     // doubling forty times
     refused(&["(Concat)", "too large to compute"], |graph| {
@@ -330,6 +378,11 @@ fn weights_that_are_not_numbers() {
     graph.output = vec![value("z", &[1, 128])];
     let error = run(bytes(graph)).unwrap_err().to_string();
     assert!(error.contains("tensor head in test.onnx has values that are infinite"), "{error}");
+    // small ones too
+    refused(&["tensor bias in test.onnx has values that are infinite"], |graph| {
+        graph.initializer.push(tensor("bias", &[4], &[f32::NAN; 4]));
+        graph.node[0].input.push("bias".to_owned());
+    });
 }
 
 #[test]

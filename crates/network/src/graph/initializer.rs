@@ -34,17 +34,15 @@ impl Initializer {
         }
     }
 
-    /// False if it lies in the weights' buffer and has values that are infinite or not a number.
-    pub fn is_finite(&self, buffer: &[u8]) -> bool {
+    /// False if it has values that are infinite or not a number, and lies in the weights' buffer or `is_weight`.
+    pub fn is_finite(&self, buffer: &[u8], is_weight: bool) -> bool {
         let element = match self.element {
             DataType::FLOAT => Element::F32,
             DataType::FLOAT16 => Element::F16,
             _ => return true,
         };
-        match self.data {
-            Data::External { .. } => self.bytes(buffer).is_none_or(|raw| all_finite(raw, element)),
-            Data::Inline(_) => true,
-        }
+        let matters = is_weight || matches!(self.data, Data::External { .. });
+        !matters || self.bytes(buffer).is_none_or(|raw| all_finite(raw, element))
     }
 
     /// The values as float32, if it is of a float type.

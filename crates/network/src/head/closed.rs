@@ -6,9 +6,9 @@ use super::{Head, Inputs, Linear, Step};
 use crate::graph::{Axis, Graph, Initializer, int};
 use crate::runtime::{Engine, LoadOptions, Runtime, Threads};
 
-const UPSTREAM: &str = "upstream";
-const SUMMED: &str = "summed";
-const TOTAL: &str = "total";
+const UPSTREAM: &str = "adjoint/upstream";
+const SUMMED: &str = "adjoint/summed";
+const TOTAL: &str = "adjoint/total";
 
 /// A closed form, loaded.
 pub(crate) struct Closed {
@@ -138,9 +138,9 @@ impl Emitter<'_> {
                 };
                 let mut sum = Graph::default();
                 sum.initializers.push(as_shape(dims));
-                sum.integers("axes", &[1], &[axis]);
+                sum.integers("adjoint/axes", &[1], &[axis]);
                 let flat = vec![int("keepdims", 0)];
-                sum.node("ReduceSum", SUMMED, &[weight, "axes"], &[SUMMED], flat);
+                sum.node("ReduceSum", SUMMED, &[weight, "adjoint/axes"], &[SUMMED], flat);
                 self.summed = Some(sum);
                 Ok((SUMMED.to_owned(), *out_first))
             }

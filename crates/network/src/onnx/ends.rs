@@ -7,6 +7,9 @@ use rten_onnx::onnx::DataType;
 use super::model::Value;
 use crate::graph::{Axis, Graph, Node, int, ints};
 
+/// Name of the node that makes one vector of logits with further axes.
+const FLATTEN: &str = "logits/flatten";
+
 /// The picture as the file wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
@@ -159,10 +162,32 @@ pub(super) fn logits(graph: &mut Graph, outputs: &[Value]) -> Result<String, Str
         }
     }
     if rank.is_some_and(|rank| rank > 2) {
-        graph.node("Flatten", "logits/flatten", &[&value], &["logits/flat"], vec![int("axis", 1)]);
+        graph.node("Flatten", FLATTEN, &[&value], &["logits/flat"], vec![int("axis", 1)]);
         value = "logits/flat".to_owned();
     }
     Ok(value)
+}
+
+/// Checks that logits with further axes, which [`logits`] flattens, have one value a class.
+///
+/// # Errors
+/// They have more, or it cannot be told; in words.
+pub(super) fn logits_are_one_vector(
+    graph: &Graph,
+    logits: &str,
+    shapes: &HashMap<String, Vec<usize>>,
+) -> Result<(), String> {
+    let Some(node) = producer(graph, logits).filter(|node| node.name == FLATTEN) else {
+        return Ok(());
+    };
+    let value = node.inputs.first().map(String::as_str).unwrap_or_default();
+    match shapes.get(value) {
+        Some(shape) if shape.iter().skip(2).all(|&size| size == 1) => Ok(()),
+        Some(shape) => Err(format!("its output {value} has shape {shape:?}; expected 1 x classes")),
+        None => {
+            Err(format!("the shape of its output {value} cannot be told; expected 1 x classes"))
+        }
+    }
 }
 
 fn behind_softmax(graph: &Graph, value: &str) -> bool {
@@ -189,6 +214,8 @@ pub(super) fn target(
     let mut value = logits.to_owned();
     // between two transpositions a network may compute with channels last, where no value is a stack of maps
     let mut channels_last = false;
+    // behind a linear layer no maps of classes can stand any more
+    let mut linear = false;
     loop {
         let node = producer(graph, &value)?;
         let perm = node.signed("perm").filter(|_| node.operator == "Transpose");
@@ -202,9 +229,12 @@ pub(super) fn target(
             _ => false,
         };
         let usable = !is_pooling && !channels_last;
-        if usable && maps(&value).is_some_and(|channels| Some(channels) != classes) {
+        if usable && maps(&value).is_some_and(|channels| linear || Some(channels) != classes) {
             return Some(value);
         }
+        let stored = |name: &String| graph.initializer(name).is_some();
+        linear |= node.operator == "Gemm"
+            || node.operator == "MatMul" && node.inputs.get(1).is_some_and(stored);
         channels_last = match perm {
             Some(&[0, 3, 1, 2]) => true,
             Some(&[0, 2, 3, 1]) => false,

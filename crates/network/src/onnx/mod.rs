@@ -23,7 +23,7 @@ mod tensor;
 mod windows;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use self::model::Model;
@@ -37,8 +37,10 @@ use crate::settings::metadata::Said;
 const USUAL_SIDE: usize = 224;
 /// Operator sets whose operators mean what the gradient's rules take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
-/// Classifiers have a few thousand nodes and constants at most; looking names up costs the square of this.
-const MAX_PARTS: usize = 20_000;
+/// Classifiers have a few thousand constants at most; looking names up costs the square of this.
+const MAX_CONSTANTS: usize = 20_000;
+/// The engine walks a graph by recursion.
+const MAX_NODES: usize = 4_000;
 
 /// Reads a file.
 ///
@@ -90,6 +92,7 @@ pub(crate) fn from_bytes(
 
     let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
     let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
+    ends::logits_are_one_vector(&graph, &logits, &shapes).map_err(unfit)?;
     simplify::straighten_strided_views(&mut graph, &shapes);
     dialect::translate(&mut graph, &shapes, picture.size.is_some()).map_err(unfit)?;
     order::sort_towards(&mut graph, &logits).map_err(corrupt)?;
@@ -145,9 +148,11 @@ fn check(model: &Model) -> Result<i64, String> {
     if !model.has_graph || model.nodes.is_empty() {
         return Err("it has no graph, or one without nodes".to_owned());
     }
-    for (count, what) in [(model.nodes.len(), "nodes"), (model.tensors.len(), "constants")] {
-        if count > MAX_PARTS {
-            return Err(format!("it has {count} {what}; expected {MAX_PARTS} at most"));
+    for (count, what, most) in
+        [(model.nodes.len(), "nodes", MAX_NODES), (model.tensors.len(), "constants", MAX_CONSTANTS)]
+    {
+        if count > most {
+            return Err(format!("it has {count} {what}; expected {most} at most"));
         }
     }
     if model.sparse > 0 {
@@ -187,10 +192,29 @@ fn check(model: &Model) -> Result<i64, String> {
     Ok(opset)
 }
 
-/// The engine's ReLU turns NaN into zero, so nothing would show later. (Small constants may well be infinite.)
+/// The engine's ReLU turns NaN into zero, so nothing would show later. (Small constants that are no weights,
+/// such as bounds, may well be infinite.)
 fn all_finite(graph: &Graph, buffer: &[u8], origin: &str) -> Result<()> {
+    let weights: HashSet<&str> = graph
+        .nodes
+        .iter()
+        .filter(|node| {
+            matches!(
+                node.operator.as_str(),
+                "Conv"
+                    | "ConvTranspose"
+                    | "Gemm"
+                    | "MatMul"
+                    | "BatchNormalization"
+                    | "LayerNormalization"
+                    | "InstanceNormalization"
+            )
+        })
+        .flat_map(|node| node.inputs.iter().skip(1).map(String::as_str))
+        .collect();
     for tensor in &graph.initializers {
-        if !tensor.is_finite(buffer) {
+        let is_weight = weights.contains(tensor.name.as_str());
+        if !tensor.is_finite(buffer, is_weight) {
             let (origin, name) = (origin.to_owned(), tensor.name.clone());
             return Err(NetworkError::WeightNotFinite { origin, name });
         }

@@ -13,6 +13,10 @@ use crate::layers::Layers;
 /// output is nowhere in the file.
 const FOLDED: &str = "+folded";
 
+/// Deeper or longer names tell no module: each part's dotted name repeats all before it.
+const MAX_DEPTH: usize = 32;
+const MAX_NAME: usize = 1024;
+
 /// Names of layers; `scopes` has the metadata of nodes by their first output.
 pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers {
     let chains: Vec<Vec<String>> = graph
@@ -42,8 +46,12 @@ pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers 
             }
             continue;
         }
-        // `relu_2` is the third call of `relu`, if there is a `relu` beside it
+        // in a path `relu_2` is the third call of `relu`, if there is a `relu` beside it and it has no weights of
+        // its own; metadata are exact
+        let is_exact = scopes.contains_key(output)
+            || node.inputs.iter().any(|input| input.starts_with(&format!("{own}.")));
         if let Some((base, count)) = own.rsplit_once('_')
+            && !is_exact
             && count.bytes().all(|b| b.is_ascii_digit())
             && modules.contains(base)
         {
@@ -113,7 +121,7 @@ fn from_scopes(text: &str) -> Vec<String> {
         inner.split(',').map(|name| name.trim().trim_matches(['\'', '"']).to_owned()).collect();
     names.pop();
     names.retain(|name| !name.is_empty());
-    names
+    if names.len() > MAX_DEPTH { Vec::new() } else { names }
 }
 
 /// `/features/features.7/features.7.2/block/block.5/MatMul` -> `features`, `features.7`, `features.7.2`,
@@ -122,6 +130,9 @@ fn from_path(name: &str) -> Vec<String> {
     let Some(path) = name.strip_prefix('/') else { return Vec::new() };
     let parts: Vec<&str> = path.split('/').collect();
     let Some((_, parts)) = parts.split_last() else { return Vec::new() };
+    if parts.len() > MAX_DEPTH || name.len() > MAX_NAME {
+        return Vec::new();
+    }
     let mut chain: Vec<String> = Vec::new();
     // length of the dotted name before the part that a next one may replace
     let (mut prefix, mut last) = (String::new(), "");
@@ -185,6 +196,23 @@ mod tests {
         assert_eq!(from_scopes(text), ["layer4", "layer4.2", "layer4.2.relu"]);
     }
 
+    #[test]
+    fn metadata_are_exact() {
+        let mut graph = Graph::default();
+        let mut scopes = HashMap::new();
+        for (name, value) in [("relu", "a"), ("relu_1", "b")] {
+            graph.node("Relu", value, &["x"], &[value], Vec::new());
+            scopes.insert(value.to_owned(), format!("['', '{name}', '{value}']"));
+        }
+        let layers = layers(&graph, &scopes);
+        assert_eq!((find(&layers, "relu"), find(&layers, "relu_1")), (Some("a"), Some("b")));
+    }
+
+    #[test]
+    fn absurdly_deep_names_tell_nothing() {
+        assert!(from_path(&format!("/{}", "a/".repeat(40_000))).is_empty());
+    }
+
     fn find<'l>(layers: &'l Layers, name: &str) -> Option<&'l str> {
         layers.find("test", name).ok().map(|(_, value)| value)
     }
@@ -203,6 +231,9 @@ mod tests {
         for (index, (operator, name, weight)) in nodes.into_iter().enumerate() {
             graph.node(operator, name, &["x", weight], &[&format!("v{index}")], Vec::new());
         }
+        // a module of its own, whatever it is called
+        graph.node("Conv", "/conv/Conv", &["x", "conv.weight"], &["own"], Vec::new());
+        graph.node("Conv", "/conv_1/Conv", &["x", "conv_1.weight"], &["other"], Vec::new());
         let layers = layers(&graph, &HashMap::new());
         assert_eq!(find(&layers, "l.0.relu"), Some("v3"));
         assert_eq!(find(&layers, "l.0.relu_1"), Some("v3"));
@@ -213,5 +244,7 @@ mod tests {
         assert_eq!(find(&layers, "l.2"), None);
         assert_eq!(find(&layers, "l"), Some("v5"));
         assert_eq!(find(&layers, "v1"), Some("v1"));
+        assert_eq!(find(&layers, "conv"), Some("own"));
+        assert_eq!(find(&layers, "conv_1"), Some("other"));
     }
 }

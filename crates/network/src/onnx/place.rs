@@ -71,6 +71,7 @@ pub(super) fn place(
     let mut places: HashMap<(String, Range<usize>), usize> = HashMap::new();
     let mut reads = Vec::new();
     let mut end: usize = 0;
+    let mut inline: usize = 0;
     let mut initializers = Vec::with_capacity(tensors.len());
     for ParsedTensor { name, dims, element, payload } in tensors {
         let (location, span) = match payload {
@@ -102,6 +103,11 @@ pub(super) fn place(
             });
             Data::External { offset, length }
         } else {
+            inline = inline.saturating_add(length);
+            let stored = files.open.values().map(|(_, length)| *length).sum::<usize>();
+            if inline > stored.saturating_add(file.len()) {
+                return Err(corrupt("its tensors overlap each other in the file".to_owned()));
+            }
             let mut raw = vec![0; length];
             read(&mut files, file, &location, &span, &mut raw)?;
             Data::Inline(raw)

@@ -46,9 +46,16 @@ pub(crate) fn shapes(
             .collect();
         // the rules divide by what they are given
         if inputs.iter().flatten().any(|value| value.ndim().is_none()) {
+            if makes_any_size(node) {
+                return Err(unknown_size(node));
+            }
             continue;
         }
         let outputs = infer(node, &inputs, &mut symbols).unwrap_or_default();
+        let made = outputs.first().and_then(|value| fixed(&value.clone().simplify()));
+        if makes_any_size(node) && made.is_none() {
+            return Err(unknown_size(node));
+        }
         for (name, value) in node.outputs.iter().zip(outputs) {
             let value = value.simplify();
             if let Some(shape) = fixed(&value) {
@@ -68,6 +75,18 @@ pub(crate) fn shapes(
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), fixed(&value)?)))
         .collect())
+}
+
+/// Operators whose output can be as large as a number in their input says.
+fn makes_any_size(node: &Node) -> bool {
+    matches!(node.operator.as_str(), "ConstantOfShape" | "Expand" | "Tile" | "Range" | "OneHot")
+}
+
+fn unknown_size(node: &Node) -> String {
+    format!(
+        "node {} ({}) makes a value whose size cannot be told before it is computed",
+        node.name, node.operator
+    )
 }
 
 fn fixed(value: &SymTensor) -> Option<Vec<usize>> {

@@ -153,8 +153,8 @@ fn preprocessing(steps: &Object<'_>, channels: usize) -> Result<(Preprocessing, 
     };
     let interpolation = match steps.get("resample").map(Value::as_u64) {
         Some(Some(2)) => Interpolation::Bilinear,
-        None | Some(Some(3)) => Interpolation::Bicubic,
-        Some(_) => return Err(steps.wrong("resample", "2 (bilinear) or 3 (bicubic)")),
+        Some(Some(3)) => Interpolation::Bicubic,
+        _ => return Err(steps.wrong("resample", "2 (bilinear) or 3 (bicubic)")),
     };
     let factor = steps.get("rescale_factor").map(Value::as_f64);
     if factor.is_some_and(|f| f.is_none_or(|f| (f * 255.0 - 1.0).abs() > 1e-6)) {
