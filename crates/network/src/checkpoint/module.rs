@@ -13,6 +13,10 @@ use super::value::{Id, Pickle, Value, shown};
 const MAX_DEPTH: usize = 100;
 /// Most tensors, and most modules, counting shared ones as often as they are reached.
 const MAX_TENSORS: usize = 1 << 17;
+/// Most attributes of a module: what has more is none, and is not searched. (Parameters lie in one of them.)
+const MAX_ATTRIBUTES: usize = 512;
+/// Most entries of dicts that are looked at, counting shared ones as often as they are reached.
+const MAX_VISITS: usize = 1 << 20;
 /// Longest name of a tensor in bytes.
 const MAX_NAME: usize = 1 << 10;
 
@@ -26,7 +30,7 @@ pub(super) fn is_module(pickle: &Pickle<'_>, id: Id) -> bool {
 /// # Errors
 /// They are too many, or their names too long.
 pub(super) fn tensors(pickle: &Pickle<'_>, id: Id) -> Result<Vec<(String, Id)>> {
-    let mut walk = Walk { pickle, found: Vec::new(), path: Vec::new(), modules: 0 };
+    let mut walk = Walk { pickle, found: Vec::new(), path: Vec::new(), modules: 0, visits: 0 };
     if is_module(pickle, id) {
         walk.module(id, "")?;
     } else {
@@ -38,11 +42,13 @@ pub(super) fn tensors(pickle: &Pickle<'_>, id: Id) -> Result<Vec<(String, Id)>> 
 /// An attribute of an object, from the state that BUILD would have set.
 fn attribute(pickle: &Pickle<'_>, id: Id, name: &str) -> Option<Id> {
     let state = pickle.call(id)?.state?;
-    match pickle.get(state) {
+    let attributes = match pickle.get(state) {
         // an object with slots: (__dict__, slots)
-        Value::Tuple(parts) => pickle.item(*parts.first()?, name),
-        _ => pickle.item(state, name),
-    }
+        Value::Tuple(parts) => *parts.first()?,
+        _ => state,
+    };
+    pickle.mapping(attributes).filter(|items| items.len() <= MAX_ATTRIBUTES)?;
+    pickle.item(attributes, name)
 }
 
 struct Walk<'p, 'a> {
@@ -51,6 +57,7 @@ struct Walk<'p, 'a> {
     /// The modules that the current one lies in: a module that contains itself must not loop.
     path: Vec<Id>,
     modules: usize,
+    visits: usize,
 }
 
 impl Walk<'_, '_> {
@@ -78,6 +85,7 @@ impl Walk<'_, '_> {
         let Some(modules) = part("_modules").and_then(|id| pickle.mapping(id)) else {
             return Ok(());
         };
+        self.visit(modules.len())?;
         self.path.push(id);
         for (key, child) in modules.iter() {
             if let Some(key) = pickle.text(*key)
@@ -97,6 +105,7 @@ impl Walk<'_, '_> {
         let Some(items) = dict.and_then(|id| pickle.mapping(id)) else {
             return Ok(());
         };
+        self.visit(items.len())?;
         for (key, value) in items.iter() {
             if let Some(key) = pickle.text(*key)
                 && is_tensor(pickle, *value)
@@ -107,6 +116,15 @@ impl Walk<'_, '_> {
                 }
                 self.found.push((self.name(prefix, key)?, *value));
             }
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, entries: usize) -> Result<()> {
+        self.visits = self.visits.saturating_add(entries);
+        if self.visits > MAX_VISITS {
+            let what = "it has more entries in its modules".to_owned();
+            return Err(CheckpointError::Limit { what, limit: MAX_VISITS });
         }
         Ok(())
     }
