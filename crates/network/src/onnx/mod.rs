@@ -91,7 +91,7 @@ pub(crate) fn from_bytes(
     windows::complete(&mut graph).map_err(corrupt)?;
 
     let size = picture.size.unwrap_or([USUAL_SIDE; 2]);
-    let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(corrupt)?;
+    let shapes = shapes::shapes(&graph, &picture.name, &picture.shape(size)).map_err(unfit)?;
     ends::logits_are_one_vector(&graph, &logits, &shapes).map_err(unfit)?;
     simplify::straighten_strided_views(&mut graph, &shapes);
     dialect::translate(&mut graph, &shapes, picture.size.is_some()).map_err(unfit)?;
