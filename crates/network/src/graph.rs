@@ -232,6 +232,11 @@ impl Graph {
         path
     }
 
+    /// The node that computes a value.
+    pub fn producer(&self, value: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.outputs.iter().any(|output| output == value))
+    }
+
     /// Shape of an initialiser.
     pub fn initializer_shape(&self, name: &str) -> Option<Vec<usize>> {
         self.initializer(name).map(|tensor| tensor.dims.clone())

@@ -182,7 +182,7 @@ impl<'g> Tape<'g> {
         if let Some(tensor) = forward.initializer(name) {
             self.graph.initializers.push(tensor.clone());
         } else {
-            let Some(node) = producer(forward, name) else { return false };
+            let Some(node) = forward.producer(name) else { return false };
             let same = matches!(
                 node.operator.as_str(),
                 "Add"
@@ -230,7 +230,7 @@ impl<'g> Tape<'g> {
         if let Some(tensor) = forward.initializer(name) {
             return Some(Stored::Tensor(tensor));
         }
-        let node = producer(forward, name)?;
+        let node = forward.producer(name)?;
         match node.operator.as_str() {
             "Identity" => self.stored(node.inputs.first()?),
             "Constant" => match &node.attributes.first()?.value {
@@ -254,7 +254,7 @@ impl<'g> Tape<'g> {
         let values = match self.stored(input) {
             Some(Stored::Int(value)) => Some(vec![value]),
             Some(Stored::Ints(values)) => Some(values.to_vec()),
-            Some(Stored::Tensor(tensor)) => tensor_integers(tensor),
+            Some(Stored::Tensor(tensor)) => tensor.integers(),
             _ => None,
         };
         let known = values.ok_or_else(|| unsupported(node, format!("its {name} are no constants")));
@@ -269,7 +269,7 @@ impl<'g> Tape<'g> {
             Stored::Ints(_) => None,
             Stored::Tensor(tensor) => {
                 let values = tensor_floats(tensor)
-                    .or_else(|| Some(tensor_integers(tensor)?.iter().map(|&v| v as f32).collect()));
+                    .or_else(|| Some(tensor.integers()?.iter().map(|&v| v as f32).collect()));
                 match values?[..] {
                     [value] => Some(value),
                     _ => None,
@@ -297,23 +297,6 @@ fn tensor_floats(tensor: &Initializer) -> Option<Vec<f32>> {
         Data::Inline(raw) => Some(to_f32(raw, element).collect()),
         Data::External { .. } => None,
     }
-}
-
-fn tensor_integers(tensor: &Initializer) -> Option<Vec<i64>> {
-    let Data::Inline(raw) = &tensor.data else { return None };
-    if tensor.element == DataType::INT64 {
-        let words = raw.chunks_exact(8).map(|word| word.try_into().map(i64::from_le_bytes));
-        words.collect::<std::result::Result<_, _>>().ok()
-    } else if tensor.element == DataType::INT32 {
-        let words = raw.chunks_exact(4).map(|word| word.try_into().map(i32::from_le_bytes));
-        words.map(|word| word.map(i64::from)).collect::<std::result::Result<_, _>>().ok()
-    } else {
-        None
-    }
-}
-
-fn producer<'g>(graph: &'g Graph, value: &str) -> Option<&'g Node> {
-    graph.nodes.iter().find(|node| node.outputs.iter().any(|output| output == value))
 }
 
 /// The error for what no rule covers.

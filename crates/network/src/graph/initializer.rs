@@ -34,6 +34,21 @@ impl Initializer {
         }
     }
 
+    /// The values, if they are integers (INT64 or INT32) and stand in the graph itself, as axes, sizes and indices do.
+    pub fn integers(&self) -> Option<Vec<i64>> {
+        let Data::Inline(raw) = &self.data else { return None };
+        match self.element {
+            DataType::INT64 => {
+                Some(raw.as_chunks::<8>().0.iter().map(|&word| i64::from_le_bytes(word)).collect())
+            }
+            DataType::INT32 => {
+                let words = raw.as_chunks::<4>().0.iter();
+                Some(words.map(|&word| i32::from_le_bytes(word).into()).collect())
+            }
+            _ => None,
+        }
+    }
+
     /// False if it has values that are infinite or not a number, and lies in the weights' buffer or `is_weight`.
     pub fn is_finite(&self, buffer: &[u8], is_weight: bool) -> bool {
         let element = match self.element {

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::DataType;
-
 use crate::graph::{Graph, Node};
 
 pub(super) struct Walk<'g> {
@@ -60,14 +58,9 @@ impl<'g> Walk<'g> {
         }
     }
 
-    fn producer(&self, value: &str) -> Option<&'g Node> {
-        let mut nodes = self.graph.nodes.iter();
-        nodes.find(|node| node.outputs.first().is_some_and(|output| output == value))
-    }
-
     /// Output channels of the convolution behind a value (through ReLUs).
     fn channels(&self, value: &str) -> Option<usize> {
-        let node = self.producer(value)?;
+        let node = self.graph.producer(value)?;
         match node.operator.as_str() {
             "Conv" => self.graph.initializer_shape(node.inputs.get(1)?)?.first().copied(),
             "Relu" => self.channels(node.inputs.first()?),
@@ -80,10 +73,10 @@ impl<'g> Walk<'g> {
     pub fn averages(&self, node: &Node) -> bool {
         let [left, right] = &node.inputs[..] else { return false };
         let averaging = |value: &str| {
-            self.producer(value).is_some_and(|div| {
+            self.graph.producer(value).is_some_and(|div| {
                 let [part, whole] = &div.inputs[..] else { return false };
                 div.operator == "Div"
-                    && self.producer(whole).is_some_and(|sum| {
+                    && self.graph.producer(whole).is_some_and(|sum| {
                         sum.operator == "ReduceSum"
                             && sum.inputs.first() == Some(part)
                             && axes(self.graph, sum).as_deref() == Some(&[-1])
@@ -92,7 +85,7 @@ impl<'g> Walk<'g> {
             })
         };
         let transposed = |value: &str| {
-            self.producer(value).is_some_and(|node| {
+            self.graph.producer(value).is_some_and(|node| {
                 node.operator == "Transpose"
                     && matches!(node.signed("perm"), None | Some([1, 0]))
                     && node.inputs.first().is_some_and(|input| averaging(input))
@@ -109,7 +102,7 @@ impl<'g> Walk<'g> {
             return node.int("axis", 1) == 1;
         }
         let into_rows = || self.peek().is_some_and(|next| next.operator == "Gemm");
-        let stored = node.inputs.get(1).and_then(|shape| integers(self.graph, shape));
+        let stored = node.inputs.get(1).and_then(|shape| self.graph.initializer(shape)?.integers());
         stored.map_or_else(into_rows, |shape| matches!(shape[..], [-1..=1, _]))
     }
 
@@ -165,14 +158,7 @@ pub(super) fn mean(graph: &Graph, node: &Node) -> Option<bool> {
 /// The axes of a reduction: a stored input in newer operator sets, an attribute in older ones.
 fn axes(graph: &Graph, node: &Node) -> Option<Vec<i64>> {
     match node.inputs.get(1) {
-        Some(name) => integers(graph, name),
+        Some(name) => graph.initializer(name)?.integers(),
         None => node.signed("axes").map(<[i64]>::to_vec),
     }
-}
-
-/// The values of a stored list of integers.
-fn integers(graph: &Graph, name: &str) -> Option<Vec<i64>> {
-    let tensor = graph.initializer(name).filter(|tensor| tensor.element == DataType::INT64)?;
-    let words = tensor.bytes(&[])?.as_chunks::<8>().0;
-    Some(words.iter().map(|&word| i64::from_le_bytes(word)).collect())
 }

@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::DataType;
-
-use crate::graph::{Data, Graph, Node, int, signed};
+use crate::graph::{Graph, Node, int, signed};
 
 /// Rewrites such nodes. `shapes` are those for the picture's size, which is fixed if `fixed`.
 ///
@@ -54,11 +52,12 @@ pub(super) fn translate(
                     .inputs
                     .get(1)
                     .and_then(|name| graph.initializer(name))
-                    .and_then(|tensor| Some((tensor.dims.clone(), whole_numbers(tensor)?)))
+                    .and_then(|tensor| Some((tensor.dims.clone(), tensor.integers()?)))
                 else {
                     continue;
                 };
                 let name = format!("{}/exponent", node.outputs.first().map_or("", String::as_str));
+                let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
                 graph.floats(&name, &dims, &values);
                 graph.nodes[index].inputs[1] = name;
             }
@@ -86,19 +85,6 @@ fn lower_pads(node: &Node, input: &[usize], output: &[usize]) -> Option<Vec<i64>
     }
     begin.extend(end);
     Some(begin)
-}
-
-fn whole_numbers(tensor: &crate::graph::Initializer) -> Option<Vec<f32>> {
-    let Data::Inline(raw) = &tensor.data else { return None };
-    match tensor.element {
-        DataType::INT64 => Some(
-            raw.as_chunks::<8>().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32).collect(),
-        ),
-        DataType::INT32 => Some(
-            raw.as_chunks::<4>().0.iter().map(|&bytes| i32::from_le_bytes(bytes) as f32).collect(),
-        ),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ pub(super) fn logits(graph: &mut Graph, outputs: &[Value]) -> Result<String, Str
     let mut rank = output.shape.as_ref().map(Vec::len);
     // a damaged graph may lead back to where it came from
     for _ in 0..=graph.nodes.len() {
-        let Some(node) = producer(graph, &value) else { break };
+        let Some(node) = graph.producer(&value) else { break };
         let input = node.inputs.first().cloned().unwrap_or_default();
         match node.operator.as_str() {
             "Softmax" | "LogSoftmax" | "Identity" | "Dropout" => value = input,
@@ -177,7 +177,7 @@ pub(super) fn logits_are_one_vector(
     logits: &str,
     shapes: &HashMap<String, Vec<usize>>,
 ) -> Result<(), String> {
-    let Some(node) = producer(graph, logits).filter(|node| node.name == FLATTEN) else {
+    let Some(node) = graph.producer(logits).filter(|node| node.name == FLATTEN) else {
         return Ok(());
     };
     let value = node.inputs.first().map(String::as_str).unwrap_or_default();
@@ -191,12 +191,9 @@ pub(super) fn logits_are_one_vector(
 }
 
 fn behind_softmax(graph: &Graph, value: &str) -> bool {
-    producer(graph, value)
+    graph
+        .producer(value)
         .is_some_and(|node| matches!(node.operator.as_str(), "Softmax" | "LogSoftmax"))
-}
-
-pub(super) fn producer<'g>(graph: &'g Graph, value: &str) -> Option<&'g Node> {
-    graph.nodes.iter().find(|node| node.outputs.iter().any(|output| output == value))
 }
 
 /// The value that maps are drawn at unless another is named: the last one with height and width before the
@@ -217,7 +214,7 @@ pub(super) fn target(
     // behind a linear layer no maps of classes can stand any more
     let mut linear = false;
     loop {
-        let node = producer(graph, &value)?;
+        let node = graph.producer(&value)?;
         let perm = node.signed("perm").filter(|_| node.operator == "Transpose");
         let is_pooling = match node.operator.as_str() {
             "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "Identity"
@@ -261,7 +258,7 @@ fn is_pooling_matrix(graph: &Graph, node: &Node) -> bool {
 pub(super) fn classes(graph: &Graph, logits: &str) -> Option<usize> {
     let mut value = logits.to_owned();
     loop {
-        let node = producer(graph, &value)?;
+        let node = graph.producer(&value)?;
         let dims =
             |position: usize| Some(graph.initializer(node.inputs.get(position)?)?.dims.clone());
         let weight = match node.operator.as_str() {

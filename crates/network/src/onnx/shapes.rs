@@ -3,13 +3,12 @@
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::DataType;
 use rten_shape_inference::{
     BinaryOp, InferShapes, InferShapesContext, ReductionOp, SymExpr, SymTensor, SymbolGen, UnaryOp,
     VariadicOp, ops,
 };
 
-use crate::graph::{Data, Graph, Initializer, Node, Setting};
+use crate::graph::{Graph, Initializer, Node, Setting};
 
 /// A value of more elements than this (1 GiB of float32) is refused.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -121,17 +120,8 @@ fn constant(tensor: &Initializer) -> SymTensor {
 /// The values of an integer constant. Numbers out of range become the nearest in it: `i64::MAX` stands
 /// for "to the end" in slices.
 fn integers(tensor: &Initializer) -> Option<Vec<i32>> {
-    let Data::Inline(raw) = &tensor.data else { return None };
     let clamp = |v: i64| i32::try_from(v).unwrap_or(if v < 0 { i32::MIN } else { i32::MAX });
-    match tensor.element {
-        DataType::INT64 => {
-            Some(raw.as_chunks::<8>().0.iter().map(|&b| clamp(i64::from_le_bytes(b))).collect())
-        }
-        DataType::INT32 => {
-            Some(raw.as_chunks::<4>().0.iter().map(|&b| i32::from_le_bytes(b)).collect())
-        }
-        _ => None,
-    }
+    Some(tensor.integers()?.into_iter().map(clamp).collect())
 }
 
 fn infer(

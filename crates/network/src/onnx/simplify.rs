@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::DataType;
-
-use crate::graph::{Data, Graph, Initializer};
+use crate::graph::{Graph, Initializer};
 
 /// Dropout does nothing outside of training, and not every runtime knows it: it becomes `Identity`. (Outputs
 /// beyond the first, and a batch normalisation's running statistics, matter in training only.)
@@ -61,7 +59,5 @@ pub(super) fn straighten_strided_views(graph: &mut Graph, shapes: &HashMap<Strin
 
 /// True for 0, 1, 2, ... in the order of memory.
 fn counts_up(tensor: &Initializer) -> bool {
-    let Data::Inline(raw) = &tensor.data else { return false };
-    tensor.element == DataType::INT64
-        && raw.as_chunks::<8>().0.iter().zip(0..).all(|(&b, i)| i64::from_le_bytes(b) == i)
+    tensor.integers().is_some_and(|values| values.into_iter().zip(0..).all(|(v, i)| v == i))
 }
