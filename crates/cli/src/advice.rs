@@ -59,7 +59,8 @@ fn network(error: &NetworkError) -> Option<&'static str> {
         NetworkError::UnknownLayer { .. } => "`introspect layers` lists them all",
         NetworkError::NotSpatial { .. }
         | NetworkError::NoPath { .. }
-        | NetworkError::NoDefaultLayer { .. } => {
+        | NetworkError::NoDefaultLayer { .. }
+        | NetworkError::ChannelsLast { .. } => {
             "choose a convolutional layer; `introspect layers` lists their shapes"
         }
         NetworkError::NotDifferentiable { .. } => {

@@ -145,6 +145,14 @@ pub enum NetworkError {
         /// The shape of its output.
         shape: Vec<usize>,
     },
+    /// A layer of an ONNX file that computes with channels last.
+    #[error(
+        "layer {layer} has its channels last (batch, height, width, channels); a map needs them first"
+    )]
+    ChannelsLast {
+        /// The layer.
+        layer: String,
+    },
     /// The logits do not depend on the layer.
     #[error("the logits do not depend on layer {layer}, so it has no gradient")]
     NoPath {

@@ -16,6 +16,8 @@ pub(crate) struct Layers {
     by_name: HashMap<String, usize>,
     /// Values that may also be asked for by their own names, unlisted.
     values: HashSet<String>,
+    /// Values of batch x height x width x channels, which carry no maps.
+    channels_last: HashSet<String>,
 }
 
 impl Layers {
@@ -31,6 +33,16 @@ impl Layers {
     /// Lets a value be found by its own name too.
     pub fn set_value(&mut self, value: &str) {
         self.values.insert(value.to_owned());
+    }
+
+    /// Says which values have their channels last.
+    pub fn set_channels_last(&mut self, values: HashSet<String>) {
+        self.channels_last = values;
+    }
+
+    /// True for a value that has its channels last.
+    pub fn is_channels_last(&self, value: &str) -> bool {
+        self.channels_last.contains(value)
     }
 
     /// The shortest name of the module whose output a value is, or the value's own name.

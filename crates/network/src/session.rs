@@ -88,6 +88,9 @@ impl<'c> Session<'c> {
             let shape = vec![1, classifier.classes()];
             return Err(NetworkError::NotSpatial { layer: layer.to_owned(), shape });
         }
+        if classifier.layers.is_channels_last(target) {
+            return Err(NetworkError::ChannelsLast { layer: layer.to_owned() });
+        }
         let closed = (!options.without_closed_form)
             .then(|| Head::find(graph, target, &classifier.logits))
             .flatten();

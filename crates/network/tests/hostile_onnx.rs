@@ -233,6 +233,35 @@ fn the_default_layer_may_have_as_many_channels_as_there_are_classes() {
     assert_eq!((classifier.classes(), classifier.default_layer()), (4, "relu"));
 }
 
+/// As Swin and some of TensorFlow's graphs end: the mean over height and width of values with channels last.
+#[test]
+fn values_with_channels_last_carry_no_maps() {
+    let mut graph = network();
+    graph.node.drain(2..4);
+    let mut transpose = node("Transpose", &["relu"], "last");
+    transpose.attribute.push(ints("perm", &[0, 2, 3, 1]));
+    let mut mean = node("ReduceMean", &["doubled"], "flat");
+    mean.attribute.push(ints("axes", &[1, 2]));
+    mean.attribute.push(AttributeProto {
+        name: Some("keepdims".to_owned()),
+        r#type: Some(AttributeType::INT),
+        i: Some(0),
+        ..AttributeProto::default()
+    });
+    let added = [transpose, node("Add", &["last", "last"], "doubled"), mean];
+    graph.node.splice(2..2, added);
+    let classifier = Classifier::from_onnx_bytes(bytes(graph), "test.onnx").unwrap();
+    let open = |layer: Option<&str>| {
+        let layer = layer.map(str::to_owned);
+        Session::new(&classifier, &SessionOptions { layer, ..SessionOptions::default() }).err()
+    };
+    assert!(matches!(open(None), Some(NetworkError::NoDefaultLayer { .. })));
+    for layer in ["last", "doubled"] {
+        assert!(matches!(open(Some(layer)), Some(NetworkError::ChannelsLast { .. })), "{layer}");
+    }
+    assert!(open(Some("relu")).is_none());
+}
+
 #[test]
 fn a_long_chain_runs_on_the_stack_of_a_thread() {
     let run = || {

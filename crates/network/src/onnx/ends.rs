@@ -1,6 +1,6 @@
 //! Where a graph begins and ends: the picture, the logits, and the layer that maps are drawn at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rten_onnx::onnx::DataType;
 
@@ -197,46 +197,47 @@ fn behind_softmax(graph: &Graph, value: &str) -> bool {
 }
 
 /// The value that maps are drawn at unless another is named: the last one with height and width before the
-/// final pooling or flattening, whose channels are not as many as `classes`.
+/// final pooling or flattening, whose channels are not as many as `classes`; none if that value is among those with
+/// their channels last.
 pub(super) fn target(
     graph: &Graph,
     logits: &str,
     classes: Option<usize>,
     shapes: &HashMap<String, Vec<usize>>,
+    channels_last: &HashSet<String>,
 ) -> Option<String> {
     let maps = |value: &str| match shapes.get(value).map(Vec::as_slice) {
         Some(&[_, channels, height, width]) if height * width > 1 => Some(channels),
         _ => None,
     };
     let mut value = logits.to_owned();
-    // between two transpositions a network may compute with channels last, where no value is a stack of maps
-    let mut channels_last = false;
     // behind a linear layer no maps of classes can stand any more
     let mut linear = false;
     loop {
         let node = graph.producer(&value)?;
-        let perm = node.signed("perm").filter(|_| node.operator == "Transpose");
         let is_pooling = match node.operator.as_str() {
             "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "Identity"
             | "Dropout" | "Reshape" | "Pad" => true,
             // the averaging matrices of an adaptive pooling
             "MatMul" => is_pooling_matrix(graph, node),
-            // out of channels last: the maps are what it gives
-            "Transpose" => perm != Some(&[0, 3, 1, 2]),
+            // into channels last: the maps are what it reads; out of it: what it gives
+            "Transpose" => channels_last.contains(&value),
             _ => false,
         };
-        let usable = !is_pooling && !channels_last;
-        if usable && maps(&value).is_some_and(|channels| linear || Some(channels) != classes) {
+        if !is_pooling && channels_last.contains(&value) {
+            let shape = shapes.get(&value).map(Vec::as_slice);
+            // a normalisation of what was pooled to one position may stand on the way
+            if matches!(shape, Some(&[_, height, width, _]) if height * width > 1) {
+                return None;
+            }
+        } else if !is_pooling
+            && maps(&value).is_some_and(|channels| linear || Some(channels) != classes)
+        {
             return Some(value);
         }
         let stored = |name: &String| graph.initializer(name).is_some();
         linear |= node.operator == "Gemm"
             || node.operator == "MatMul" && node.inputs.get(1).is_some_and(stored);
-        channels_last = match perm {
-            Some(&[0, 3, 1, 2]) => true,
-            Some(&[0, 2, 3, 1]) => false,
-            _ => channels_last,
-        };
         data_input(graph, node)?.clone_into(&mut value);
     }
 }

@@ -3,7 +3,7 @@
 //! A file is read strictly ([`wire`], [`model`], [`tensor`]), its large constants are put side by side into one aligned
 //! buffer ([`place`]), its nodes into an order of computation ([`order`]), what it leaves to
 //! defaults is written out ([`windows`]), and what the classifier needs to
-//! know is found from the graph: the picture, the logits, the default layer ([`ends`]), names of layers
+//! know is found from the graph: the picture, the logits, the default layer ([`ends`]), which values are maps ([`layout`]), names of layers
 //! ([`names`]), and shapes without running it ([`shapes`]).
 //!
 //! A file that was exported here says in its metadata what its layers, classes and preprocessing are.
@@ -13,6 +13,7 @@
 
 mod dialect;
 mod ends;
+mod layout;
 mod model;
 mod names;
 mod order;
@@ -113,9 +114,10 @@ pub(crate) fn from_bytes(
         None => names::layers(&graph, &scopes),
     };
     let named = metadata.get("default_layer").filter(|layer| layers.find(name, layer).is_ok());
+    let channels_last = layout::channels_last(&graph);
     let target = || {
-        ends::target(&graph, &logits, Some(classes), &shapes)
-            .or_else(|| ends::target(&graph, &logits, None, &shapes))
+        ends::target(&graph, &logits, Some(classes), &shapes, &channels_last)
+            .or_else(|| ends::target(&graph, &logits, None, &shapes, &channels_last))
     };
     // with neither, whoever explains is told to name a layer
     let default_layer =
@@ -123,6 +125,7 @@ pub(crate) fn from_bytes(
     if !default_layer.is_empty() && !layers.iter().any(|(name, _)| name == default_layer) {
         layers.set(&default_layer, &default_layer);
     }
+    layers.set_channels_last(channels_last);
     let parts = Parts {
         name: metadata.get("architecture").map_or(name, String::as_str).to_owned(),
         graph,
