@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rten_onnx::onnx::DataType;
 
+use super::layout::takes_channels_first;
 use super::model::Value;
 use crate::graph::{Axis, Graph, Node, int, ints};
 
@@ -198,7 +199,7 @@ fn behind_softmax(graph: &Graph, value: &str) -> bool {
 
 /// The value that maps are drawn at unless another is named: the last one with height and width before the
 /// final pooling or flattening, whose channels are not as many as `classes`; none if that value is among those with
-/// their channels last.
+/// their channels last, or its shape is not known.
 pub(super) fn target(
     graph: &Graph,
     logits: &str,
@@ -224,6 +225,10 @@ pub(super) fn target(
             "Transpose" => channels_last.contains(&value),
             _ => false,
         };
+        // a value that may well be the one, were its shape known: an earlier one would be a guess
+        if !is_pooling && takes_channels_first(node) && !shapes.contains_key(&value) {
+            return None;
+        }
         if !is_pooling && channels_last.contains(&value) {
             let shape = shapes.get(&value).map(Vec::as_slice);
             // a normalisation of what was pooled to one position may stand on the way

@@ -30,7 +30,7 @@ fn permutation(node: &Node) -> Option<&[i64]> {
 }
 
 /// ONNX gives these channels first, whatever the network around them does.
-fn takes_channels_first(node: &Node) -> bool {
+pub(super) fn takes_channels_first(node: &Node) -> bool {
     matches!(
         node.operator.as_str(),
         "Conv"

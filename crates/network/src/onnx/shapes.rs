@@ -238,9 +238,13 @@ fn infer(
         "ConstantOfShape" => run(&ops::ConstantOfShape { value: None }, inputs),
         "OneHot" => run(&ops::OneHot { axis: axis(-1)? }, inputs),
         "Split" => {
-            let pieces = u32::try_from(node.int("num_outputs", node.outputs.len() as i64)).ok();
-            let rule = ops::Split { axis: axis(0)?, num_outputs: pieces };
-            run(&rule, &with_axes(node.signed("split")))
+            let sizes = match node.signed("split") {
+                Some(sizes) => Some(sizes.to_vec()),
+                None if rank(1).is_some() => None,
+                None => Some(equal_parts(node, inputs.first()?.as_ref()?)?),
+            };
+            let rule = ops::Split { axis: axis(0)?, num_outputs: None };
+            run(&rule, &with_axes(sizes.as_deref()))
         }
         "MatMul" => run(&ops::MatMul, inputs),
         "Gemm" => {
@@ -258,6 +262,18 @@ fn infer(
         }
         _ => None,
     }
+}
+
+/// Sizes of a `Split` that names none: as many equal parts as outputs, the last one smaller.
+fn equal_parts(node: &Node, data: &SymTensor) -> Option<Vec<i64>> {
+    let shape = fixed(data)?;
+    let axis = node.int("axis", 0);
+    let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
+    let whole = *shape.get(usize::try_from(axis).ok()?)?;
+    let count = node.outputs.len();
+    let part = whole.div_ceil(count.max(1));
+    let sizes = (0..count).map(|i| whole.saturating_sub(i * part).min(part) as i64);
+    Some(sizes.collect())
 }
 
 /// How a kernel moves over the axes of height and width.
@@ -287,5 +303,26 @@ impl Window {
 
     fn padding(&self) -> ops::Padding<'_> {
         if self.same { ops::Padding::Same } else { ops::Padding::Fixed(&self.pads) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::graph::{Axis, int};
+
+    #[test]
+    fn a_split_without_sizes_makes_equal_parts() {
+        for (count, expected) in [(2, vec![4, 3]), (3, vec![3, 3, 1])] {
+            let mut graph = Graph::default();
+            graph.input("x", &[Axis::Fixed(1), Axis::Fixed(7)]);
+            let names: Vec<String> = (0..count).map(|i| format!("part{i}")).collect();
+            let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
+            graph.node("Split", "split", &["x"], &outputs, vec![int("axis", -1)]);
+            let shapes = shapes(&graph, "x", &[1, 7]).unwrap();
+            let found: Vec<usize> = names.iter().map(|name| shapes[name][1]).collect();
+            assert_eq!(found, expected);
+        }
     }
 }
