@@ -88,7 +88,7 @@ fn case(name: &str, side: usize, default: &str, earlier: &str) {
     let expected_logits: ArrayD<f32> = npz.by_name("logits").unwrap();
     let which: Array1<i64> = npz.by_name("classes").unwrap();
     let picture = common::picture(3, side, side);
-    for exporter in ["script", "dynamo"] {
+    for exporter in ["script", "dynamo", "free"] {
         let folder = tempfile::tempdir().unwrap();
         let path = write_model(folder.path(), &format!("onnx_{name}.{exporter}"));
         let classifier = Classifier::from_onnx(&path).unwrap();

@@ -13,6 +13,7 @@
 
 mod dialect;
 mod ends;
+mod indices;
 mod layout;
 mod model;
 mod names;

@@ -6,7 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::graph::{Graph, Node};
+use rten_onnx::onnx::DataType;
+
+use crate::graph::{Graph, Node, Setting};
 use crate::layers::Layers;
 
 /// What a convolution into which the exporter folded the batch normalisation behind it is called: its own
@@ -28,9 +30,11 @@ pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers 
         })
         .collect();
     let modules: HashSet<&str> = chains.iter().flatten().map(String::as_str).collect();
+    let floats = floats(graph);
     let mut layers = Layers::default();
     for (node, chain) in graph.nodes.iter().zip(&chains) {
-        let Some(output) = node.outputs.first().filter(|_| computes_activations(node)) else {
+        let Some(output) = node.outputs.first().filter(|output| floats.contains(output.as_str()))
+        else {
             continue;
         };
         layers.set_value(output);
@@ -60,10 +64,9 @@ pub(super) fn layers(graph: &Graph, scopes: &HashMap<String, String>) -> Layers 
         layers.set(own, output);
     }
     if layers.iter().next().is_none() {
-        for node in graph.nodes.iter().filter(|node| computes_activations(node)) {
-            if let Some(output) = node.outputs.first() {
-                layers.set(output, output);
-            }
+        let outputs = graph.nodes.iter().filter_map(|node| node.outputs.first());
+        for output in outputs.filter(|output| floats.contains(output.as_str())) {
+            layers.set(output, output);
         }
     }
     layers
@@ -85,33 +88,43 @@ pub(super) fn from_metadata(graph: &Graph, text: &str) -> Result<Layers, String>
         })?;
         layers.set(module, value);
     }
-    for node in graph.nodes.iter().filter(|node| computes_activations(node)) {
-        node.outputs.first().into_iter().for_each(|value| layers.set_value(value));
-    }
+    let floats = floats(graph);
+    let outputs = graph.nodes.iter().filter_map(|node| node.outputs.first());
+    outputs
+        .filter(|value| floats.contains(value.as_str()))
+        .for_each(|value| layers.set_value(value));
     Ok(layers)
 }
 
-/// Not a shape, an index or a mask.
-fn computes_activations(node: &Node) -> bool {
-    !matches!(
-        node.operator.as_str(),
-        "Shape"
-            | "Size"
-            | "ConstantOfShape"
-            | "Range"
-            | "NonZero"
-            | "Equal"
-            | "Greater"
-            | "Less"
-            | "GreaterOrEqual"
-            | "LessOrEqual"
-            | "And"
-            | "Or"
-            | "Not"
-            | "ArgMax"
-            | "ArgMin"
-            | "Cast"
-    )
+/// Values of floats. What else a graph computes are shapes, indices and masks.
+fn floats(graph: &Graph) -> HashSet<&str> {
+    // the engine widens half precision
+    let is_float = |element| matches!(element, DataType::FLOAT | DataType::FLOAT16);
+    let stored = graph.initializers.iter().filter(|tensor| is_float(tensor.element));
+    let mut floats: HashSet<&str> = stored
+        .map(|tensor| tensor.name.as_str())
+        .chain(graph.inputs.iter().filter_map(|input| input.name.as_deref()))
+        .collect();
+    for node in &graph.nodes {
+        let is_float = match node.operator.as_str() {
+            "Shape" | "Size" | "NonZero" | "ArgMax" | "ArgMin" | "Equal" | "Greater" | "Less"
+            | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Not" => false,
+            "Cast" => node.int("to", 0) == i64::from(DataType::FLOAT.0),
+            "ConstantOfShape" => match node.setting("value") {
+                Some(Setting::Tensor(value)) => value.element == DataType::FLOAT,
+                _ => true,
+            },
+            // everything else passes on the type of its data; a choice has its condition first
+            operator => {
+                let data = node.inputs.get(usize::from(operator == "Where"));
+                data.is_some_and(|data| floats.contains(data.as_str()))
+            }
+        };
+        if is_float {
+            floats.extend(node.outputs.iter().map(String::as_str));
+        }
+    }
+    floats
 }
 
 /// `['', 'layer4', 'layer4.2', 'add_15']` -> `layer4`, `layer4.2`: all but the root and the node itself.
@@ -199,6 +212,7 @@ mod tests {
     #[test]
     fn metadata_are_exact() {
         let mut graph = Graph::default();
+        graph.input("x", &[]);
         let mut scopes = HashMap::new();
         for (name, value) in [("relu", "a"), ("relu_1", "b")] {
             graph.node("Relu", value, &["x"], &[value], Vec::new());
@@ -206,6 +220,28 @@ mod tests {
         }
         let layers = layers(&graph, &scopes);
         assert_eq!((find(&layers, "relu"), find(&layers, "relu_1")), (Some("a"), Some("b")));
+    }
+
+    #[test]
+    fn shapes_indices_and_masks_are_no_layers() {
+        let mut graph = Graph::default();
+        graph.input("x", &[]);
+        graph.integers("i", &[], &[3]);
+        let nodes: [(&str, &[&str], &str); 7] = [
+            ("Shape", &["x"], "s"),
+            ("Add", &["s", "i"], "t"),
+            ("Range", &["i", "i", "i"], "r"),
+            ("Greater", &["x", "x"], "m"),
+            ("Where", &["m", "x", "x"], "y"),
+            ("Reshape", &["y", "t"], "z"),
+            ("Gather", &["t", "i"], "g"),
+        ];
+        for (operator, inputs, output) in nodes {
+            graph.node(operator, output, inputs, &[output], Vec::new());
+        }
+        let layers = layers(&graph, &HashMap::new());
+        let names: Vec<&str> = layers.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["y", "z"]);
     }
 
     #[test]
@@ -220,6 +256,7 @@ mod tests {
     #[test]
     fn a_module_is_its_last_call_and_a_folded_convolution_says_so() {
         let mut graph = Graph::default();
+        graph.input("x", &[]);
         let nodes = [
             ("Conv", "/l/l.0/conv/Conv", "onnx::Conv_1"),
             ("Relu", "/l/l.0/relu/Relu", "a"),
