@@ -24,6 +24,7 @@
 //! # Ok::<(), introspective_data::PictureError>(())
 //! ```
 
+mod batches;
 mod colour;
 mod error;
 mod formats;
@@ -31,7 +32,13 @@ mod jpeg;
 mod list;
 mod orientation;
 mod picture;
+mod set;
 
+pub use batches::{Batch, Batches, in_batches, read_batches};
 pub use error::PictureError;
 pub use list::{EXTENSIONS, ListError, find_pictures};
 pub use picture::{MAX_FILE_BYTES, MAX_PIXELS, Picture, PictureInfo, decode, read};
+pub use set::{
+    Held, LabelledSet, MAX_SET_BYTES, MatchedBy, Matching, OpenOptions, SetError, SetKind, Split,
+    UnknownClass, held_out, match_classes,
+};

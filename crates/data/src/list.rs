@@ -77,7 +77,7 @@ fn pictures_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(pictures)
 }
 
-fn has_picture_name(path: &Path) -> bool {
+pub(crate) fn has_picture_name(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     !hidden && extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e == *known))
