@@ -26,6 +26,7 @@ pub struct Classifier {
     classes: usize,
     channels: usize,
     input_size: Option<[usize; 2]>,
+    one_at_a_time: bool,
     sha256: String,
     origin: String,
 }
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub channels: usize,
     /// Height and width, if the graph takes no other.
     pub input_size: Option<[usize; 2]>,
+    /// True if the graph was written for one picture at a time.
+    pub one_at_a_time: bool,
     pub default_layer: String,
     /// What the graph's external initialisers point into.
     pub bytes: Cow<'static, [u8]>,
@@ -93,6 +96,7 @@ impl Classifier {
             classes,
             channels,
             input_size: None,
+            one_at_a_time: false,
             default_layer: default_layer.to_owned(),
             bytes: weights.into_bytes(),
             sha256,
@@ -133,6 +137,7 @@ impl Classifier {
             classes,
             channels,
             input_size: parts.input_size,
+            one_at_a_time: parts.one_at_a_time,
             default_layer: parts.default_layer,
             sha256: parts.sha256,
             origin: parts.origin,
@@ -191,12 +196,23 @@ impl Classifier {
         self.input_size
     }
 
+    /// True if the graph was written for one picture at a time, so that a batch cannot be trusted to it.
+    pub(crate) fn one_at_a_time(&self) -> bool {
+        self.one_at_a_time
+    }
+
     /// Where the weights came from.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// SHA-256 of the weight file.
+    /// SHA-256 that identifies the classifier, as 64 lower-case hexadecimal digits; it depends on what was read
+    /// and not on where it lay.
+    ///
+    /// Of a weight file (safetensors, PyTorch checkpoint): of the file's bytes, and nothing else, so not of the
+    /// architecture that they were read into. Of an ONNX file: of the file's bytes, followed by the bytes of
+    /// every tensor that lies in a file beside it. Of a folder: of its weight file. Files that hold the same
+    /// weights in other formats have other hashes.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
@@ -246,9 +262,18 @@ impl Classifier {
 
     /// Shapes of the graph's values for a picture of this height and width, found without running it;
     /// values whose shape only a run can tell are absent.
-    pub(crate) fn shapes(&self, [height, width]: [usize; 2]) -> HashMap<String, Vec<usize>> {
+    pub(crate) fn shapes(&self, size: [usize; 2]) -> HashMap<String, Vec<usize>> {
+        self.shapes_of_batch(1, size)
+    }
+
+    /// The same for a batch of so many pictures.
+    pub(crate) fn shapes_of_batch(
+        &self,
+        batch: usize,
+        [height, width]: [usize; 2],
+    ) -> HashMap<String, Vec<usize>> {
         let input = self.graph.inputs.first().and_then(|input| input.name.as_deref());
-        let size = [1, self.channels, height, width];
+        let size = [batch, self.channels, height, width];
         let shapes = input.map(|input| crate::onnx::shapes::shapes(&self.graph, input, &size));
         shapes.and_then(std::result::Result::ok).unwrap_or_default()
     }

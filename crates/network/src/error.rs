@@ -294,6 +294,46 @@ pub enum NetworkError {
         /// How many logits.
         count: usize,
     },
+    /// Numbers that belong to one picture of a batch are no numbers.
+    #[error(
+        "picture {index} of the batch (counted from 0): {count} of {what} are infinite or not a number (network {model})"
+    )]
+    NotFiniteInBatch {
+        /// The network.
+        model: String,
+        /// Which picture of the batch, counted from 0.
+        index: usize,
+        /// How many numbers.
+        count: usize,
+        /// Of what: the input, or the features and logits that were made of it.
+        what: &'static str,
+    },
+    /// No layer was found whose input could be the features.
+    #[error(
+        "the penultimate features of {model} cannot be told: {reason}; features can be computed elsewhere and brought as a file"
+    )]
+    NoPenultimate {
+        /// The network.
+        model: String,
+        /// What stands where a linear layer was expected.
+        reason: String,
+    },
+    /// Statistics of the batch were asked for, and no layer would use them.
+    #[error(
+        "{model} has no batch normalisation whose statistics could be those of the batch; exporters fold them into convolutions: export it for training, or open its weights"
+    )]
+    NoBatchNorms {
+        /// The network.
+        model: String,
+    },
+    /// Statistics of the batch were asked for, and there are none.
+    #[error("{model} cannot be run with the statistics of a batch: {reason}")]
+    BatchStatistics {
+        /// The network.
+        model: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// A weight file is of a format that is not read.
     #[error("{origin} is {found}; expected a safetensors file or a PyTorch checkpoint")]
     UnknownWeights {

@@ -19,7 +19,8 @@ mod tests;
 mod walk;
 
 pub(crate) use self::closed::Closed;
-use self::walk::{Walk, is_pointwise, keeps_sums, mean};
+use self::walk::{Walk, keeps_sums};
+pub(crate) use self::walk::{is_pointwise, mean};
 use crate::graph::Graph;
 
 /// One factor of the closed form, from the logits back to the target layer.

@@ -26,6 +26,7 @@ mod common;
 pub mod embedded;
 mod error;
 mod export;
+mod extractor;
 #[cfg(test)]
 mod finite_differences;
 mod graph;
@@ -36,6 +37,7 @@ mod modules;
 mod nearest;
 mod onnx;
 mod open;
+mod penultimate;
 mod preprocess;
 mod runtime;
 mod session;
@@ -49,8 +51,10 @@ pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};
 pub use error::{Mismatch, NetworkError, Result};
 pub use export::ExportOptions;
+pub use extractor::{Extractor, ExtractorOptions, Features, Statistics};
 pub use nearest::nearest;
 pub use open::Opened;
+pub use penultimate::LastLayer;
 pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
     Preprocessing, Region, resize_rgb,

@@ -123,7 +123,7 @@ impl<'g> Walk<'g> {
 }
 
 /// A 1x1 convolution that reads every position once.
-pub(super) fn is_pointwise(node: &Node) -> bool {
+pub(crate) fn is_pointwise(node: &Node) -> bool {
     node.ints("kernel_shape", &[]) == [1, 1]
         && node.ints("strides", &[1, 1]) == [1, 1]
         && node.ints("pads", &[0; 4]) == [0; 4]
@@ -144,7 +144,7 @@ pub(super) fn keeps_sums(node: &Node) -> bool {
 }
 
 /// Whether a node averages over all positions, and then whether it keeps their axes.
-pub(super) fn mean(graph: &Graph, node: &Node) -> Option<bool> {
+pub(crate) fn mean(graph: &Graph, node: &Node) -> Option<bool> {
     match node.operator.as_str() {
         "GlobalAveragePool" => Some(true),
         "ReduceMean" => {

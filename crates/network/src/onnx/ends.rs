@@ -18,6 +18,8 @@ pub(super) struct Picture {
     pub channels: usize,
     /// Height and width, where the file fixes them.
     pub size: Option<[usize; 2]>,
+    /// True if the file fixes the batch to one picture.
+    pub one_at_a_time: bool,
     /// True for batch x height x width x channels, as TensorFlow has it.
     channels_last: bool,
 }
@@ -74,7 +76,7 @@ pub(super) fn picture(graph: &Graph, inputs: &[Value]) -> Result<Picture, String
         (Some(height), Some(width)) => Some([height, width]),
         _ => None,
     };
-    Ok(Picture { name, channels, size, channels_last })
+    Ok(Picture { name, channels, size, one_at_a_time: batch.is_some(), channels_last })
 }
 
 fn show(shape: Option<&[Option<usize>]>) -> String {

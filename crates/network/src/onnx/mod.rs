@@ -135,6 +135,7 @@ pub(crate) fn from_bytes(
         classes,
         channels: picture.channels,
         input_size: picture.size,
+        one_at_a_time: picture.one_at_a_time,
         default_layer,
         bytes: buffer.into(),
         sha256,

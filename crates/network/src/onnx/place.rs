@@ -73,6 +73,7 @@ pub(super) fn place(
     let mut end: usize = 0;
     let mut inline: usize = 0;
     let mut initializers = Vec::with_capacity(tensors.len());
+    let mut digest = Sha256::new_with_prefix(file);
     for ParsedTensor { name, dims, element, payload } in tensors {
         let (location, span) = match payload {
             Payload::Inline(raw) => {
@@ -110,6 +111,9 @@ pub(super) fn place(
             }
             let mut raw = vec![0; length];
             read(&mut files, file, &location, &span, &mut raw)?;
+            if !location.is_empty() {
+                digest.update(&raw);
+            }
             Data::Inline(raw)
         };
         initializers.push(Initializer { name, dims, element, data });
@@ -121,7 +125,6 @@ pub(super) fn place(
     if end > stored.saturating_add(file.len()).saturating_add(padding) {
         return Err(corrupt("its tensors overlap each other in the file".to_owned()));
     }
-    let mut digest = Sha256::new_with_prefix(file);
     let mut buffer = vec![0; end];
     for (location, span, offset) in reads {
         let target = &mut buffer[offset..offset + span.len()];
