@@ -1,0 +1,108 @@
+//! A head's file: safetensors with the head's description in its metadata.
+//!
+//! | tensor | shape | what |
+//! |---|---|---|
+//! | `{seed}.{method}.layers.0.weight`, `.bias`, `layers.1`, ... | out x in, out | layers in PyTorch's layout; method is `reflection`, `linear-h`, `mlp-h` or `mlp-hz` |
+//! | `{seed}.reflection.layers.0.gradient_weight`, `.feature_weight` | (units R) x N, (units R) x d | instead of a weight, with a low-rank first layer |
+//! | `statistics.r.low`, `.high` | N d | minimum and maximum, or mean and deviation, of the products, class-major |
+//! | `statistics.g.low`, `.high` | N | instead, with a low-rank first layer |
+//! | `statistics.h.low`, `.high`, `statistics.z.low`, `.high` | d, N | the same of h and z |
+//!
+//! The metadata's key `introspective_head` is [`About`] as JSON.
+
+use std::path::Path;
+
+use crate::columns::Columns;
+use crate::error::{ReflectError, Result};
+use crate::head::{About, Head, Method};
+use crate::statistics::{OfGradients, Statistics};
+use crate::tensors::Tensors;
+
+const KEY: &str = "introspective_head";
+
+/// The format that is written, and the only one that is read.
+pub(crate) const FORMAT: u32 = 1;
+
+impl Head {
+    /// Writes the head into a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`ReflectError::Io`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut tensors = Tensors::default();
+        let about = serde_json::to_string(&self.about).map_err(|error| ReflectError::File {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        tensors.metadata.insert(KEY.to_owned(), about);
+        let Statistics { gradients, h, z } = &self.statistics;
+        match gradients {
+            OfGradients::Products(r) => put(&mut tensors, "r", r),
+            OfGradients::Pair(g, _) => put(&mut tensors, "g", g),
+        }
+        put(&mut tensors, "h", h);
+        put(&mut tensors, "z", z);
+        for (record, networks) in self.about.seeds.iter().zip(&self.networks) {
+            for (method, network) in networks {
+                tensors.network(&format!("{}.{}", record.seed, method.name()), network);
+            }
+        }
+        tensors.write(path)
+    }
+
+    /// Reads a head.
+    ///
+    /// # Errors
+    /// [`ReflectError::Io`]; [`ReflectError::File`] for a file that is damaged or no head.
+    pub fn read(path: &Path) -> Result<Self> {
+        let tensors = Tensors::read(path)?;
+        Self::from_tensors(tensors)
+            .map_err(|reason| ReflectError::File { path: path.to_owned(), reason })
+    }
+
+    fn from_tensors(mut tensors: Tensors) -> Result<Self, String> {
+        let about = tensors.metadata.remove(KEY).ok_or(
+            "no head of a second stage (its metadata lack introspective_head); `introspect fit` makes one",
+        )?;
+        let version: serde_json::Value = serde_json::from_str(&about)
+            .map_err(|error| format!("its metadata cannot be read ({error})"))?;
+        if version["format"] != FORMAT {
+            let found = &version["format"];
+            return Err(format!("a head of format {found}; this version reads format {FORMAT}"));
+        }
+        let about: About = serde_json::from_value(version)
+            .map_err(|error| format!("its metadata cannot be read ({error})"))?;
+        let mut take = |what: &str| -> Result<Columns, String> {
+            let low = tensors.take_vector(&format!("statistics.{what}.low"))?;
+            let high = tensors.take_vector(&format!("statistics.{what}.high"))?;
+            if low.len() != high.len() {
+                return Err(format!("statistics.{what} has two lengths"));
+            }
+            Ok(Columns { low, high, scaler: about.scaler })
+        };
+        let (h, z) = (take("h")?, take("z")?);
+        let gradients = match about.rank {
+            None => OfGradients::Products(take("r")?),
+            Some(_) => OfGradients::Pair(take("g")?, h.clone()),
+        };
+        let mut networks = Vec::with_capacity(about.seeds.len());
+        for record in &about.seeds {
+            let mut own = std::collections::BTreeMap::new();
+            for method in
+                Method::ALL.iter().filter(|method| record.temperatures.contains_key(method))
+            {
+                let prefix = format!("{}.{}", record.seed, method.name());
+                own.insert(*method, tensors.take_network(&prefix, about.activation)?);
+            }
+            networks.push(own);
+        }
+        let head = Self { about, statistics: Statistics { gradients, h, z }, networks };
+        head.check()?;
+        Ok(head)
+    }
+}
+
+fn put(tensors: &mut Tensors, what: &str, columns: &Columns) {
+    tensors.vector(&format!("statistics.{what}.low"), &columns.low);
+    tensors.vector(&format!("statistics.{what}.high"), &columns.high);
+}

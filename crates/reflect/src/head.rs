@@ -1,0 +1,309 @@
+//! A fitted second stage: networks, the statistics they were scaled with, temperatures, and whose they are.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, ArrayView2, s};
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{Affine, Scaler};
+use crate::error::{ReflectError, Result};
+use crate::features::LastLayer;
+use crate::input::Input;
+use crate::mlp::{Activation, First, Mlp};
+use crate::question::Question;
+use crate::sgd::Schedule;
+use crate::statistics::{OfGradients, Scaling, Statistics, Stream, side_by_side};
+
+/// A way to predict from h and z that is trained: the second stage, and what it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Multinomial logistic regression on h.
+    LinearH,
+    /// A network like H, of as many parameters, on h.
+    MlpH,
+    /// The same on h and z side by side.
+    MlpHz,
+    /// The introspective network H on the gradients.
+    Reflection,
+}
+
+impl Method {
+    /// All of them, controls first.
+    pub const ALL: [Self; 4] = [Self::LinearH, Self::MlpH, Self::MlpHz, Self::Reflection];
+
+    /// `linear-h`, `mlp-h`, `mlp-hz`, `reflection`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LinearH => "linear-h",
+            Self::MlpH => "mlp-h",
+            Self::MlpHz => "mlp-hz",
+            Self::Reflection => "reflection",
+        }
+    }
+}
+
+/// Whose head it is and how it was made; stored in the file as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of the format, 1.
+    pub format: u32,
+    /// SHA-256 of the classifier's file, if there was one.
+    pub classifier: Option<String>,
+    /// The classifier's architecture or name, for people.
+    pub classifier_name: Option<String>,
+    /// Names of the classes, if they are known.
+    pub names: Option<Vec<String>>,
+    /// Number of classes N.
+    pub classes: usize,
+    /// Width d of the penultimate features.
+    pub features: usize,
+    /// The question whose gradients are read.
+    pub question: Question,
+    /// How columns were scaled.
+    pub scaler: Scaler,
+    /// Rank of the first layer, if it is restricted.
+    pub rank: Option<usize>,
+    /// Sizes of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// What follows them.
+    pub activation: Activation,
+    /// How it was trained.
+    pub schedule: Schedule,
+    /// Number of images it was trained on.
+    pub trained_on: usize,
+    /// Number of images the temperatures were fitted on.
+    pub kept: usize,
+    /// True if the classifier was not trained on those either.
+    pub kept_unseen: bool,
+    /// Temperature of the classifier itself.
+    pub temperature: f32,
+    /// Seed and temperatures of each set of networks.
+    pub seeds: Vec<SeedRecord>,
+    /// Further facts for people: data, augmentation, versions.
+    #[serde(default)]
+    pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+/// What is known about the networks of one seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeedRecord {
+    /// The seed.
+    pub seed: u64,
+    /// Temperature of each method.
+    pub temperatures: BTreeMap<Method, f32>,
+}
+
+/// A second stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// Whose it is.
+    pub about: About,
+    /// Statistics of the training set.
+    pub statistics: Statistics,
+    /// Networks by seed, in the order of [`About::seeds`].
+    pub networks: Vec<BTreeMap<Method, Mlp>>,
+}
+
+/// What a network reads, kept while it reads it.
+enum Prepared<'a> {
+    Matrix(Array2<f32>),
+    Products(Array2<f32>, ArrayView2<'a, f32>, Affine),
+    Pair(Array2<f32>, Array2<f32>),
+}
+
+impl Prepared<'_> {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Matrix(x) => Input::Matrix(x.view()),
+            Self::Products(g, h, scaling) => Input::Products { g: g.view(), h: h.view(), scaling },
+            Self::Pair(g, h) => Input::Pair { g: g.view(), h: h.view() },
+        }
+    }
+}
+
+/// Brings h and z to what a method reads, and hands that over.
+pub(crate) fn with_input<T>(
+    method: Method,
+    question: &Question,
+    statistics: &Statistics,
+    h: ArrayView2<'_, f32>,
+    z: ArrayView2<'_, f32>,
+    read: impl FnOnce(Input<'_>) -> T,
+) -> T {
+    let prepared = match method {
+        Method::LinearH | Method::MlpH => Prepared::Matrix(statistics.h.affine().apply(h)),
+        Method::MlpHz => {
+            let (h, z) = (statistics.h.affine().apply(h), statistics.z.affine().apply(z));
+            Prepared::Matrix(side_by_side(&h, &z))
+        }
+        Method::Reflection => {
+            let g = question.gradients(z);
+            match &statistics.gradients {
+                OfGradients::Products(r) => Prepared::Products(g, h, r.affine()),
+                OfGradients::Pair(of_g, of_h) => {
+                    Prepared::Pair(of_g.affine().apply(g.view()), of_h.affine().apply(h))
+                }
+            }
+        }
+    };
+    read(prepared.input())
+}
+
+impl Head {
+    /// Checks that a head is for a classifier with this file hash, and for features of this width.
+    ///
+    /// # Errors
+    /// [`ReflectError::Foreign`].
+    pub fn check_fits(
+        &self,
+        classifier: Option<&str>,
+        features: usize,
+        classes: usize,
+    ) -> Result<()> {
+        let About { features: d, classes: n, .. } = self.about;
+        let foreign = |reason| Err(ReflectError::Foreign { reason });
+        if features != d {
+            return foreign(format!("its features have {d} values, these have {features}"));
+        }
+        if classes != n {
+            return foreign(format!("it knows {n} classes, here are {classes}"));
+        }
+        if let (Some(own), Some(other)) = (&self.about.classifier, classifier)
+            && own != other
+        {
+            let name = self.about.classifier_name.as_deref().unwrap_or("a classifier");
+            let short = |hash: &str| hash.chars().take(12).collect::<String>();
+            return foreign(format!(
+                "it was fitted on {name} with SHA-256 {}..., this one has {}...",
+                short(own),
+                short(other)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Statistics to score a set of images with.
+    ///
+    /// # Errors
+    /// `stream` has statistics for each image of its own: [`Head::logits_of_stream`].
+    pub fn statistics_for(
+        &self,
+        scaling: Scaling,
+        h: ArrayView2<'_, f32>,
+        z: ArrayView2<'_, f32>,
+    ) -> Result<Statistics> {
+        match scaling {
+            Scaling::Train => Ok(self.statistics.clone()),
+            Scaling::None => Ok(self.statistics.without_scaling()),
+            Scaling::Batch => {
+                let About { question, scaler, rank, .. } = &self.about;
+                Ok(Statistics::of(h, z, question, *scaler, rank.is_some()))
+            }
+            Scaling::Stream => Err(ReflectError::Scaling {
+                asked: "stream",
+                reason: "its statistics are of each image's own",
+            }),
+        }
+    }
+
+    /// Logits of a method's network of one seed (an index into [`About::seeds`]), n x N; `None` if the head
+    /// has no such network. h is n x d, z is n x N.
+    pub fn logits(
+        &self,
+        method: Method,
+        seed: usize,
+        statistics: &Statistics,
+        h: ArrayView2<'_, f32>,
+        z: ArrayView2<'_, f32>,
+    ) -> Option<Array2<f32>> {
+        let network = self.networks.get(seed)?.get(&method)?;
+        let question = &self.about.question;
+        Some(with_input(method, question, statistics, h, z, |input| network.logits(input)))
+    }
+
+    /// A stream that begins with this head's training statistics.
+    ///
+    /// # Errors
+    /// The head was not fitted with z-scores.
+    pub fn stream(&self) -> Result<Stream> {
+        Stream::start(&self.statistics, self.about.question)
+    }
+
+    /// As [`Head::logits`], each image scaled with the running statistics up to itself, in the order given.
+    ///
+    /// # Errors
+    /// The head was not fitted with z-scores.
+    pub fn logits_of_stream(
+        &self,
+        method: Method,
+        seed: usize,
+        h: ArrayView2<'_, f32>,
+        z: ArrayView2<'_, f32>,
+    ) -> Result<Option<Array2<f32>>> {
+        let mut stream = self.stream()?;
+        let mut logits = Array2::zeros(z.dim());
+        for row in 0..h.nrows() {
+            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
+            let statistics = stream.next(h, z);
+            let Some(part) = self.logits(method, seed, &statistics, h, z) else { return Ok(None) };
+            logits.slice_mut(s![row..=row, ..]).assign(&part);
+        }
+        Ok(Some(logits))
+    }
+
+    /// Logits of the classifier's own last layer on h whose columns were given the training set's statistics,
+    /// n x N: the control that tells scaling from reflection. `statistics` are those of the set.
+    pub fn matched(
+        &self,
+        last: &LastLayer,
+        statistics: &Statistics,
+        h: ArrayView2<'_, f32>,
+    ) -> Array2<f32> {
+        last.logits(statistics.h.matching(&self.statistics.h).apply(h).view())
+    }
+
+    /// Number of parameters of a method's network.
+    pub fn parameters(&self, method: Method) -> Option<usize> {
+        Some(self.networks.first()?.get(&method)?.parameters())
+    }
+
+    /// That every network reads and gives what the head says.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let About { features: d, classes: n, .. } = self.about;
+        let products = match &self.statistics.gradients {
+            OfGradients::Products(r) => r.len() == n * d,
+            OfGradients::Pair(g, h) => g.len() == n && h.len() == d,
+        };
+        if !products || self.statistics.h.len() != d || self.statistics.z.len() != n {
+            return Err(format!("its statistics are not those of {n} classes and {d} features"));
+        }
+        for (method, network) in self.networks.iter().flatten() {
+            let reads = match (method, &network.first) {
+                (Method::LinearH | Method::MlpH, First::Full(layer)) => layer.weight.nrows() == d,
+                (Method::MlpHz, First::Full(layer)) => layer.weight.nrows() == d + n,
+                (Method::Reflection, First::Full(layer)) => {
+                    self.about.rank.is_none() && layer.weight.nrows() == n * d
+                }
+                (Method::Reflection, First::LowRank { a, b, .. }) => {
+                    self.about.rank.is_some() && a.nrows() == n && b.nrows() == d
+                }
+                (_, First::LowRank { .. }) => false,
+            };
+            let gives = network.rest.last().map_or_else(
+                || match &network.first {
+                    First::Full(layer) => layer.bias.len(),
+                    First::LowRank { bias, .. } => bias.len(),
+                },
+                |layer| layer.bias.len(),
+            );
+            if !reads || gives != n {
+                return Err(format!(
+                    "its network {} does not fit {n} classes and {d} features",
+                    method.name()
+                ));
+            }
+        }
+        Ok(())
+    }
+}

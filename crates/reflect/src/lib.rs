@@ -1,0 +1,45 @@
+//! The second stage: the classifier reads the gradients of its own questions and predicts again.
+//!
+//! For an image with penultimate features h (d numbers) and logits z (N numbers), the gradient of a loss J with respect
+//! to the last linear layer's weights is `r[i, k] = g_i h_k`, `g = dJ/dz`: rank one, so that [`Question::gradients`]
+//! gives all that is needed. The introspective network H ([`Mlp`]) reads all N d products and gives new logits
+//! (Prabhushankar and AlRegib 2022, section 3). No matrix of the products of an image is kept: they are scaled and
+//! written out for a few classes at a time, in training and in scoring.
+//!
+//! - [`Question`]: loss, target and height; [`GradientScores`], [`LogitScores`], [`Disagreement`]: trust scores;
+//! - [`Features`]: h, z, labels of a set of images; [`fit`] trains H and its controls on them and gives a [`Head`],
+//!   which [`Head::write`] and [`Head::read`] keep in one file;
+//! - [`Head::logits`] predicts, scaled with [`Statistics`] of the training set, of the batch, or of a [`Stream`].
+//!
+//! What H is: z is a function of h, so H is a non-linear classifier on h. That is why a head brings its controls: a
+//! linear layer and networks of as many parameters on h, and on h and z, trained the same way ([`Method`]).
+
+mod checkpoint;
+mod columns;
+mod error;
+mod features;
+mod file;
+mod fit;
+mod gemm;
+mod head;
+mod input;
+mod mlp;
+mod question;
+mod run;
+mod scores;
+mod sgd;
+mod statistics;
+mod tensors;
+
+pub use columns::{Affine, Columns, Scaler};
+pub use error::{ReflectError, Result};
+pub use features::{Features, LastLayer};
+pub use fit::{FitOptions, KeepState, Owner, Progress, fit, split};
+pub use head::{About, Head, Method, SeedRecord};
+pub use input::Input;
+pub use mlp::{Activation, First, Linear, Mlp, Width};
+pub use question::{Loss, Question, Target, dense, mean_largest};
+pub use run::{Epoch, Run};
+pub use scores::{Disagreement, GradientScores, LogitScores, largest, probabilities};
+pub use sgd::Schedule;
+pub use statistics::{OfGradients, STREAM_WEIGHT, Scaling, Statistics, Stream};
