@@ -13,8 +13,8 @@ use std::fs::File;
 
 use exports::{EXPORTERS, fixture, write_model};
 use introspective_network::{
-    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Weights,
-    embedded,
+    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Threads,
+    Weights, embedded,
 };
 use maps::assert_close;
 use ndarray::{Array2, Array4, ArrayD, Axis, stack};
@@ -30,6 +30,16 @@ fn batch(channels: usize, height: usize, width: usize) -> Array4<f32> {
     let picture = common::picture(channels, height, width);
     let parts = [1.0, -0.7].map(|factor| &picture * factor);
     stack(Axis(0), &[parts[0].view(), parts[1].view()]).unwrap()
+}
+
+/// One picture with more and less contrast.
+fn many(count: usize, side: usize) -> Array4<f32> {
+    let picture = common::picture(3, side, side);
+    let mut pictures = Array4::zeros((count, 3, side, side));
+    for (index, mut part) in pictures.outer_iter_mut().enumerate() {
+        part.assign(&(&picture * (1.0 - 2.0 * index as f32 / count as f32)));
+    }
+    pictures
 }
 
 fn generated(name: &str, classes: usize, channels: usize) -> Classifier {
@@ -209,16 +219,38 @@ fn one_extractor_in_several_threads() {
     });
 }
 
+/// Seventy small pictures go through in pieces, each thread with its own; three large ones with all threads for one.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let nets = [
+        ("cifar_resnet18", 70, 32),
+        ("cifar_resnet50", 5, 32),
+        ("resnet18", 9, 64),
+        ("alexnet", 3, 80),
+    ];
+    for (name, count, side) in nets {
+        let classifier = generated(name, 5, 3);
+        let pictures = many(count, side);
+        let extract = |threads| {
+            let threads = Some(Threads::new(threads));
+            let options = ExtractorOptions { threads, ..ExtractorOptions::default() };
+            let extractor = Extractor::new(&classifier, &options).unwrap();
+            assert!(extractor.preferred_batch(side, side) > 1);
+            extractor.extract(pictures.view()).unwrap()
+        };
+        let one = extract(1);
+        for threads in [2, 3, 7] {
+            assert!(extract(threads) == one, "{name} with {threads} threads");
+        }
+    }
+}
+
 /// What depends on the other pictures of a batch: rounding, at most.
 #[test]
 fn a_picture_alone_gives_what_it_gives_in_a_batch() {
     let classifier = generated("cifar_resnet18", 10, 3);
     let extractor = Extractor::new(&classifier, &ExtractorOptions::default()).unwrap();
-    let picture = common::picture(3, 32, 32);
-    let mut pictures = Array4::zeros((32, 3, 32, 32));
-    for (index, mut part) in pictures.outer_iter_mut().enumerate() {
-        part.assign(&(&picture * (1.0 - index as f32 / 16.0)));
-    }
+    let pictures = many(32, 32);
     let together = extractor.extract(pictures.view()).unwrap();
     let mut worst = [0_f32; 2];
     for (index, one) in pictures.axis_chunks_iter(Axis(0), 1).enumerate() {
