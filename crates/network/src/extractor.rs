@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayD, ArrayView4, ArrayViewD, Axis, s};
 
+use crate::batch_statistics::{batch_norms, normalise_by_batch};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::penultimate::USUAL_SIZE;
@@ -25,7 +26,9 @@ pub enum Statistics {
     Stored,
     /// Those of the batch being run: per channel, the mean and the biased variance over pictures and positions,
     /// then the stored scale and shift. What PyTorch computes with its batch normalisations, and nothing else, in
-    /// training mode. Every result depends on the other pictures of its batch.
+    /// training mode (running statistics are left alone). Every result depends on the other pictures of its batch.
+    /// Normalisations that an exporter folded into convolutions keep their stored statistics; see
+    /// [`Classifier::batch_norms`].
     Batch,
 }
 
@@ -81,6 +84,7 @@ pub struct Extractor<'c> {
     width: usize,
     /// The graph takes one picture at a time.
     one_at_a_time: bool,
+    statistics: Statistics,
     /// Pictures of the last size go through the graph so many at a time.
     piece: Mutex<Option<([usize; 2], usize)>>,
 }
@@ -89,11 +93,30 @@ impl<'c> Extractor<'c> {
     /// Loads the classifier.
     ///
     /// # Errors
-    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph.
+    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph. For [`Statistics::Batch`]:
+    /// [`NetworkError::NoBatchNorms`], or [`NetworkError::BatchStatistics`] for a file that was written for one picture
+    /// at a time.
     pub fn new(classifier: &'c Classifier, options: &ExtractorOptions) -> Result<Self> {
         let penultimate = classifier.penultimate()?;
         let mut graph = classifier.graph.clone();
         let features = penultimate.declare(&mut graph);
+        let one_at_a_time = classifier.one_at_a_time() || !batches_pass(classifier);
+        if options.statistics == Statistics::Batch {
+            let model = || classifier.name.clone();
+            if classifier.batch_norms() == 0 {
+                return Err(NetworkError::NoBatchNorms { model: model() });
+            }
+            if one_at_a_time {
+                let reason =
+                    "it was written for one picture at a time; export it with a free batch axis";
+                return Err(NetworkError::BatchStatistics {
+                    model: model(),
+                    reason: reason.to_owned(),
+                });
+            }
+            let size = classifier.input_size().unwrap_or(USUAL_SIZE);
+            normalise_by_batch(&mut graph, &classifier.shapes(size));
+        }
         let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
         let engine = classifier
             .runtime
@@ -104,7 +127,8 @@ impl<'c> Extractor<'c> {
             workers: Workers::new(&engine, options.threads.as_ref()),
             engine,
             width: penultimate.width,
-            one_at_a_time: classifier.one_at_a_time() || !batches_pass(classifier),
+            one_at_a_time,
+            statistics: options.statistics,
             piece: Mutex::new(None),
         })
     }
@@ -120,7 +144,8 @@ impl<'c> Extractor<'c> {
     }
 
     /// How many pictures of this size to hand to [`extract`](Extractor::extract) at a time: enough for every thread to
-    /// have work, and no more memory than that takes.
+    /// have work, and no more memory than that takes. (With [`Statistics::Batch`] the batch is yours to choose: it is
+    /// what the statistics are of.)
     pub fn preferred_batch(&self, height: usize, width: usize) -> usize {
         self.piece([height, width]) * ROUNDS * self.workers.count().max(1)
     }
@@ -130,11 +155,13 @@ impl<'c> Extractor<'c> {
     /// The pictures go through the network a few at a time (by their place in the batch, whatever the number of
     /// threads, which does not change a bit of the result): as many as the processor's caches hold, and one after the
     /// other through an ONNX file that was written for one picture. Where there are enough, each thread runs its own.
-    /// What a picture gives depends on the others of its batch by rounding at most (for logits near 1, about 1e-6).
+    /// What a picture gives depends on the others of its batch by rounding at most (for logits near 1, about 1e-6);
+    /// with [`Statistics::Batch`] it depends on all of them, and they go through together.
     ///
     /// # Errors
     /// The pictures have the wrong number of channels or the wrong size, or are too small; pixels, features or
-    /// logits of one are not finite ([`NetworkError::NotFiniteInBatch`] says of which).
+    /// logits of one are not finite ([`NetworkError::NotFiniteInBatch`] says of which); with [`Statistics::Batch`], a
+    /// single picture of which a batch normalisation sees one value a channel ([`NetworkError::BatchStatistics`]).
     pub fn extract(&self, batch: ArrayView4<'_, f32>) -> Result<Features> {
         let (pictures, channels, height, width) = batch.dim();
         if channels != self.classifier.channels() {
@@ -150,7 +177,13 @@ impl<'c> Extractor<'c> {
         }
         // the engine's ReLU turns NaN into zero, so that nothing would show in the features
         self.check_finite("the pixels given", &[batch.view().into_dyn()])?;
-        let piece = self.piece([height, width]);
+        let piece = match self.statistics {
+            Statistics::Stored => self.piece([height, width]),
+            Statistics::Batch => {
+                self.check_counts(pictures, [height, width])?;
+                pictures.max(1)
+            }
+        };
         let pieces: Vec<_> = batch.axis_chunks_iter(Axis(0), piece).collect();
         let parts = if self.workers.count() > 1 && pieces.len() >= ROUNDS * self.workers.count() {
             self.workers.each(pieces.len(), |index, worker| {
@@ -176,6 +209,27 @@ impl<'c> Extractor<'c> {
             &[features.h.view().into_dyn(), features.z.view().into_dyn()],
         )?;
         Ok(features)
+    }
+
+    /// A mean of one value is that value, and its normalised form 0, whatever it was.
+    fn check_counts(&self, pictures: usize, size: [usize; 2]) -> Result<()> {
+        if pictures != 1 {
+            return Ok(());
+        }
+        let shapes = self.classifier.shapes(size);
+        let single = |value: &str| {
+            shapes.get(value).is_some_and(|shape| shape.iter().skip(2).product::<usize>() == 1)
+        };
+        match batch_norms(&self.classifier.graph).find(|(_, value)| single(value)) {
+            Some((norm, _)) => {
+                let model = self.classifier.name.clone();
+                let reason = format!(
+                    "{norm} would see one value a channel; expected a batch of several pictures"
+                );
+                Err(NetworkError::BatchStatistics { model, reason })
+            }
+            None => Ok(()),
+        }
     }
 
     /// How many pictures of this size go through the graph at a time.

@@ -15,6 +15,7 @@
 //! [`embedded`] is a network that needs no files.
 
 mod adjoint;
+mod batch_statistics;
 mod bilinear;
 mod checkpoint;
 mod classes;
