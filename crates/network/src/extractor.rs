@@ -15,7 +15,7 @@ use crate::runtime::{Engine, LoadOptions, Threads, Workers};
 const RUN_BYTES: usize = 1 << 18;
 /// Runs of more pictures gain nothing.
 const MOST_PICTURES: usize = 16;
-/// From so many runs a thread on, every thread has its own; with fewer, some would stand idle at the end.
+/// With so many runs a thread, little time is lost while the last one is waited for.
 const ROUNDS: usize = 2;
 
 /// Which mean and variance batch normalisations use.
@@ -152,11 +152,16 @@ impl<'c> Extractor<'c> {
 
     /// Runs the classifier on a batch of preprocessed pictures, B x C x H x W.
     ///
-    /// The pictures go through the network a few at a time (by their place in the batch, whatever the number of
-    /// threads, which does not change a bit of the result): as many as the processor's caches hold, and one after the
-    /// other through an ONNX file that was written for one picture. Where there are enough, each thread runs its own.
+    /// The pictures go through the network a few at a time, as many as the processor's caches hold (one after the other
+    /// through an ONNX file that was written for one picture), and on the built-in runtime each thread has its own. So
+    /// the number of threads changes no bit of the result, and a batch smaller than [`preferred_batch`] leaves threads
+    /// idle. A batch of one picture is for whoever waits for it: all threads share it, and the last bits of large linear
+    /// layers depend on how many they are.
+    ///
     /// What a picture gives depends on the others of its batch by rounding at most (for logits near 1, about 1e-6);
     /// with [`Statistics::Batch`] it depends on all of them, and they go through together.
+    ///
+    /// [`preferred_batch`]: Extractor::preferred_batch
     ///
     /// # Errors
     /// The pictures have the wrong number of channels or the wrong size, or are too small; pixels, features or
@@ -185,17 +190,18 @@ impl<'c> Extractor<'c> {
             }
         };
         let pieces: Vec<_> = batch.axis_chunks_iter(Axis(0), piece).collect();
-        let parts = if self.workers.count() > 1 && pieces.len() >= ROUNDS * self.workers.count() {
-            self.workers.each(pieces.len(), |index, worker| {
-                let piece = pieces[index];
-                self.features(piece, worker.run(&self.engine, &[piece.into_dyn()]))
-            })
-        } else {
-            let all = |piece: &ArrayView4<'_, f32>| {
-                self.features(*piece, self.engine.run(&[piece.into_dyn()]))
+        let parts =
+            if self.workers.count() > 1 && self.statistics == Statistics::Stored && pictures > 1 {
+                self.workers.each(pieces.len(), |index, worker| {
+                    let piece = pieces[index];
+                    self.features(piece, worker.run(&self.engine, &[piece.into_dyn()]))
+                })
+            } else {
+                let all = |piece: &ArrayView4<'_, f32>| {
+                    self.features(*piece, self.engine.run(&[piece.into_dyn()]))
+                };
+                pieces.iter().map(all).collect()
             };
-            pieces.iter().map(all).collect()
-        };
         let (d, n) = (self.width, self.classifier.classes());
         let mut features =
             Features { h: Array2::zeros((pictures, d)), z: Array2::zeros((pictures, n)) };

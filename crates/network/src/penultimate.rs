@@ -10,6 +10,9 @@
 //! positive. Then h is an approximation (pooled features), and there is no [`LastLayer`].
 
 mod constants;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 

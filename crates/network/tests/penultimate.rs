@@ -13,11 +13,11 @@ use std::fs::File;
 
 use exports::{EXPORTERS, fixture, write_model};
 use introspective_network::{
-    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Threads,
-    Weights, embedded,
+    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Session,
+    SessionOptions, Threads, Weights, embedded,
 };
 use maps::assert_close;
-use ndarray::{Array2, Array4, ArrayD, Axis, stack};
+use ndarray::{Array2, Array4, ArrayD, Axis, s, stack};
 use ndarray_npy::NpzReader;
 
 fn expected(key: &str) -> ArrayD<f32> {
@@ -158,6 +158,51 @@ fn exported_convnext_tiny() {
     exported("convnext_tiny", 64);
 }
 
+/// An explanation and the features of the same picture from one forward pass.
+#[test]
+fn a_session_gives_the_features_of_its_picture() {
+    for (name, layer, without_closed_form) in [
+        ("squeezenet1_1", "features.12", false),
+        ("resnet18", "layer4", false),
+        ("resnet18", "layer3", false),
+        ("resnet18", "layer4", true),
+        ("vgg11", "features.19", false),
+    ] {
+        let classifier = generated(name, 5, 3);
+        let extractor = Extractor::new(&classifier, &ExtractorOptions::default()).unwrap();
+        let pictures = batch(3, 64, 64);
+        let picture = pictures.index_axis(Axis(0), 0);
+        let expected = extractor.extract(pictures.slice(s![..1, .., .., ..])).unwrap();
+        let session = |penultimate| {
+            let layer = Some(layer.to_owned());
+            let options = SessionOptions {
+                layer,
+                without_closed_form,
+                penultimate,
+                ..SessionOptions::default()
+            };
+            Session::new(&classifier, &options).unwrap()
+        };
+        let (with, without) = (session(true), session(false));
+        let [seen, plain] = [&with, &without].map(|s| s.observe(picture).unwrap());
+        assert_eq!(plain.penultimate, None);
+        let h = seen.penultimate.clone().unwrap().into_dyn();
+        let of = |rows: &Array2<f32>| rows.row(0).to_owned().into_dyn();
+        assert_close(&format!("{name} {layer} h"), h, &of(&expected.h), 1e-5);
+        assert_close(
+            &format!("{name} {layer} z"),
+            seen.logits.clone().into_dyn(),
+            &of(&expected.z),
+            1e-5,
+        );
+        // and the gradients are what they are without
+        let rows = Array2::eye(5);
+        let [alpha, usual] = [(&with, &seen), (&without, &plain)]
+            .map(|(session, seen)| session.alpha(seen, rows.view()).unwrap());
+        assert_eq!(alpha, usual, "{name} {layer}");
+    }
+}
+
 #[test]
 fn the_embedded_network_in_half_precision() {
     let classifier = embedded::squeezenet().unwrap();
@@ -219,7 +264,7 @@ fn one_extractor_in_several_threads() {
     });
 }
 
-/// Seventy small pictures go through in pieces, each thread with its own; three large ones with all threads for one.
+/// In pieces of several pictures and of one, with a rest or without, some threads idle.
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let nets = [
