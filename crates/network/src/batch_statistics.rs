@@ -1,6 +1,6 @@
 //! Batch normalisation with the statistics of the batch being run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::classifier::Classifier;
 use crate::graph::{Graph, Node, int, signed};
@@ -46,6 +46,10 @@ pub(crate) fn normalise_by_batch(graph: &mut Graph, shapes: &HashMap<String, Vec
             _ => graph.nodes.push(node),
         }
     }
+    // the stored statistics: ONNX Runtime refuses constants that nothing reads
+    let read: HashSet<&str> =
+        graph.nodes.iter().flat_map(|node| node.inputs.iter().map(String::as_str)).collect();
+    graph.initializers.retain(|tensor| read.contains(tensor.name.as_str()));
 }
 
 struct Norm<'g> {
@@ -164,6 +168,7 @@ mod tests {
             let shapes = HashMap::from([("x".to_owned(), shape.to_vec())]);
             normalise_by_batch(&mut graph, &shapes);
             assert_eq!(batch_norms(&graph).count(), 0);
+            assert!(graph.initializer("m").is_none() && graph.initializer("s").is_some());
 
             let mut noise = uniform("values");
             let x = ArrayD::from_shape_simple_fn(IxDyn(shape), || {

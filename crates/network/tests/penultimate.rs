@@ -13,7 +13,7 @@ use std::fs::File;
 
 use exports::{EXPORTERS, fixture, write_model};
 use introspective_network::{
-    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Session,
+    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Opened, Session,
     SessionOptions, Threads, Weights, embedded,
 };
 use maps::assert_close;
@@ -262,6 +262,22 @@ fn one_extractor_in_several_threads() {
             assert_eq!(run.join().unwrap(), alone);
         }
     });
+}
+
+/// A file's hash is that of its bytes, wherever it lies and whatever it is read into.
+#[test]
+fn the_hash_of_a_network_of_the_zoo_is_its_files() {
+    let bytes = common::weights(&Architecture::CifarResNet18.tensors(4, 3));
+    let hashes = ["one.safetensors", "two.safetensors"].map(|name| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = Opened::from_path(&path, None).unwrap();
+        opened.classifier.sha256().to_owned()
+    });
+    assert_eq!(hashes[0], hashes[1]);
+    assert_eq!(hashes[0], generated("cifar_resnet18", 4, 3).sha256());
+    assert_ne!(hashes[0], generated("cifar_resnet18", 5, 3).sha256());
 }
 
 /// In pieces of several pictures and of one, with a rest or without, some threads idle.
