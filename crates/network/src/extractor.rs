@@ -1,10 +1,22 @@
 //! Running a classifier over batches for its penultimate features and logits.
 
-use ndarray::{Array2, ArrayD, ArrayView4, ArrayViewD, Axis, concatenate};
+use std::sync::{Mutex, PoisonError};
 
+use ndarray::{Array2, ArrayD, ArrayView4, ArrayViewD, Axis, s};
+
+use crate::batch_statistics::{batch_norms, normalise_by_batch};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
-use crate::runtime::{Engine, LoadOptions, Threads};
+use crate::penultimate::USUAL_SIZE;
+use crate::runtime::{Engine, LoadOptions, Threads, Workers};
+
+/// A run's largest value stays below so many bytes where it can: what the caches hold. Larger runs were measured to
+/// take up to a tenth more time a picture, smaller ones of a tiny network some hundredths.
+const RUN_BYTES: usize = 1 << 18;
+/// Runs of more pictures gain nothing.
+const MOST_PICTURES: usize = 16;
+/// With so many runs a thread, little time is lost while the last one is waited for.
+const ROUNDS: usize = 2;
 
 /// Which mean and variance batch normalisations use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +26,9 @@ pub enum Statistics {
     Stored,
     /// Those of the batch being run: per channel, the mean and the biased variance over pictures and positions,
     /// then the stored scale and shift. What PyTorch computes with its batch normalisations, and nothing else, in
-    /// training mode. Every result depends on the other pictures of its batch.
+    /// training mode (running statistics are left alone). Every result depends on the other pictures of its batch.
+    /// Normalisations that an exporter folded into convolutions keep their stored statistics; see
+    /// [`Classifier::batch_norms`].
     Batch,
 }
 
@@ -66,20 +80,43 @@ pub struct Features {
 pub struct Extractor<'c> {
     classifier: &'c Classifier,
     engine: Engine,
+    workers: Workers,
     width: usize,
     /// The graph takes one picture at a time.
     one_at_a_time: bool,
+    statistics: Statistics,
+    /// Pictures of the last size go through the graph so many at a time.
+    piece: Mutex<Option<([usize; 2], usize)>>,
 }
 
 impl<'c> Extractor<'c> {
     /// Loads the classifier.
     ///
     /// # Errors
-    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph.
+    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph. For [`Statistics::Batch`]:
+    /// [`NetworkError::NoBatchNorms`], or [`NetworkError::BatchStatistics`] for a file that was written for one picture
+    /// at a time.
     pub fn new(classifier: &'c Classifier, options: &ExtractorOptions) -> Result<Self> {
         let penultimate = classifier.penultimate()?;
         let mut graph = classifier.graph.clone();
         let features = penultimate.declare(&mut graph);
+        let one_at_a_time = classifier.one_at_a_time() || !batches_pass(classifier);
+        if options.statistics == Statistics::Batch {
+            let model = || classifier.name.clone();
+            if classifier.batch_norms() == 0 {
+                return Err(NetworkError::NoBatchNorms { model: model() });
+            }
+            if one_at_a_time {
+                let reason =
+                    "it was written for one picture at a time; export it with a free batch axis";
+                return Err(NetworkError::BatchStatistics {
+                    model: model(),
+                    reason: reason.to_owned(),
+                });
+            }
+            let size = classifier.input_size().unwrap_or(USUAL_SIZE);
+            normalise_by_batch(&mut graph, &classifier.shapes(size));
+        }
         let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
         let engine = classifier
             .runtime
@@ -87,9 +124,12 @@ impl<'c> Extractor<'c> {
             .map_err(|reason| NetworkError::Load { model: classifier.name.clone(), reason })?;
         Ok(Self {
             classifier,
+            workers: Workers::new(&engine, options.threads.as_ref()),
             engine,
             width: penultimate.width,
-            one_at_a_time: classifier.one_at_a_time(),
+            one_at_a_time,
+            statistics: options.statistics,
+            piece: Mutex::new(None),
         })
     }
 
@@ -103,13 +143,30 @@ impl<'c> Extractor<'c> {
         self.width
     }
 
+    /// How many pictures of this size to hand to [`extract`](Extractor::extract) at a time: enough for every thread to
+    /// have work, and no more memory than that takes. (With [`Statistics::Batch`] the batch is yours to choose: it is
+    /// what the statistics are of.)
+    pub fn preferred_batch(&self, height: usize, width: usize) -> usize {
+        self.piece([height, width]) * ROUNDS * self.workers.count().max(1)
+    }
+
     /// Runs the classifier on a batch of preprocessed pictures, B x C x H x W.
     ///
-    /// An ONNX file that was written for one picture at a time is run on one after the other.
+    /// The pictures go through the network a few at a time, as many as the processor's caches hold (one after the other
+    /// through an ONNX file that was written for one picture), and on the built-in runtime each thread has its own. So
+    /// the number of threads changes no bit of the result, and a batch smaller than [`preferred_batch`] leaves threads
+    /// idle. A batch of one picture is for whoever waits for it: all threads share it, and the last bits of large linear
+    /// layers depend on how many they are.
+    ///
+    /// What a picture gives depends on the others of its batch by rounding at most (for logits near 1, about 1e-6);
+    /// with [`Statistics::Batch`] it depends on all of them, and they go through together.
+    ///
+    /// [`preferred_batch`]: Extractor::preferred_batch
     ///
     /// # Errors
     /// The pictures have the wrong number of channels or the wrong size, or are too small; pixels, features or
-    /// logits of one are not finite ([`NetworkError::NotFiniteInBatch`] says of which).
+    /// logits of one are not finite ([`NetworkError::NotFiniteInBatch`] says of which); with [`Statistics::Batch`], a
+    /// single picture of which a batch normalisation sees one value a channel ([`NetworkError::BatchStatistics`]).
     pub fn extract(&self, batch: ArrayView4<'_, f32>) -> Result<Features> {
         let (pictures, channels, height, width) = batch.dim();
         if channels != self.classifier.channels() {
@@ -125,29 +182,34 @@ impl<'c> Extractor<'c> {
         }
         // the engine's ReLU turns NaN into zero, so that nothing would show in the features
         self.check_finite("the pixels given", &[batch.view().into_dyn()])?;
-        let features = match pictures {
-            0 => Features {
-                h: Array2::zeros((0, self.width)),
-                z: Array2::zeros((0, self.classifier.classes())),
-            },
-            _ if self.one_at_a_time => {
-                let parts: Vec<Features> = batch
-                    .axis_chunks_iter(Axis(0), 1)
-                    .map(|one| self.run(one))
-                    .collect::<Result<_>>()?;
-                let all = |of: fn(&Features) -> &Array2<f32>| {
-                    let rows: Vec<_> = parts.iter().map(|part| of(part).view()).collect();
-                    concatenate(Axis(0), &rows)
-                };
-                match (all(|part| &part.h), all(|part| &part.z)) {
-                    (Ok(h), Ok(z)) => Features { h, z },
-                    (Err(error), _) | (_, Err(error)) => {
-                        return Err(self.classifier.run_error(height, width, error.to_string()));
-                    }
-                }
+        let piece = match self.statistics {
+            Statistics::Stored => self.piece([height, width]),
+            Statistics::Batch => {
+                self.check_counts(pictures, [height, width])?;
+                pictures.max(1)
             }
-            _ => self.run(batch)?,
         };
+        let pieces: Vec<_> = batch.axis_chunks_iter(Axis(0), piece).collect();
+        let parts =
+            if self.workers.count() > 1 && self.statistics == Statistics::Stored && pictures > 1 {
+                self.workers.each(pieces.len(), |index, worker| {
+                    let piece = pieces[index];
+                    self.features(piece, worker.run(&self.engine, &[piece.into_dyn()]))
+                })
+            } else {
+                let all = |piece: &ArrayView4<'_, f32>| {
+                    self.features(*piece, self.engine.run(&[piece.into_dyn()]))
+                };
+                pieces.iter().map(all).collect()
+            };
+        let (d, n) = (self.width, self.classifier.classes());
+        let mut features =
+            Features { h: Array2::zeros((pictures, d)), z: Array2::zeros((pictures, n)) };
+        for (index, part) in parts?.iter().enumerate() {
+            let (start, end) = (index * piece, index * piece + part.h.nrows());
+            features.h.slice_mut(s![start..end, ..]).assign(&part.h);
+            features.z.slice_mut(s![start..end, ..]).assign(&part.z);
+        }
         self.check_finite(
             "its features and logits",
             &[features.h.view().into_dyn(), features.z.view().into_dyn()],
@@ -155,15 +217,61 @@ impl<'c> Extractor<'c> {
         Ok(features)
     }
 
-    fn run(&self, batch: ArrayView4<'_, f32>) -> Result<Features> {
-        let (pictures, _, height, width) = batch.dim();
+    /// A mean of one value is that value, and its normalised form 0, whatever it was.
+    fn check_counts(&self, pictures: usize, size: [usize; 2]) -> Result<()> {
+        if pictures != 1 {
+            return Ok(());
+        }
+        let shapes = self.classifier.shapes(size);
+        let single = |value: &str| {
+            shapes.get(value).is_some_and(|shape| shape.iter().skip(2).product::<usize>() == 1)
+        };
+        match batch_norms(&self.classifier.graph).find(|(_, value)| single(value)) {
+            Some((norm, _)) => {
+                let model = self.classifier.name.clone();
+                let reason = format!(
+                    "{norm} would see one value a channel; expected a batch of several pictures"
+                );
+                Err(NetworkError::BatchStatistics { model, reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How many pictures of this size go through the graph at a time.
+    fn piece(&self, size: [usize; 2]) -> usize {
+        if self.one_at_a_time {
+            return 1;
+        }
+        let mut known = self.piece.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((of, piece)) if of == size => piece,
+            _ => {
+                let shapes = self.classifier.shapes(size);
+                let computed = self.classifier.graph.computed();
+                let elements =
+                    computed.filter_map(|value| Some(shapes.get(value)?.iter().product::<usize>()));
+                let largest = elements.max().unwrap_or(RUN_BYTES).max(1) * size_of::<f32>();
+                let piece = (RUN_BYTES / largest).clamp(1, MOST_PICTURES);
+                *known = Some((size, piece));
+                piece
+            }
+        }
+    }
+
+    /// What the engine made of some pictures.
+    fn features(
+        &self,
+        pictures: ArrayView4<'_, f32>,
+        values: Result<Vec<ArrayD<f32>>, String>,
+    ) -> Result<Features> {
+        let (count, _, height, width) = pictures.dim();
         let failed = |reason| self.classifier.run_error(height, width, reason);
-        let mut values = self.engine.run(&[batch.into_dyn()]).map_err(failed)?.into_iter();
+        let mut values = values.map_err(failed)?.into_iter();
         let mut next = |what: &str, columns: usize| {
-            let value = values.next().unwrap_or_default();
-            rows(value, pictures, columns).map_err(|found| {
+            rows(values.next().unwrap_or_default(), count, columns).map_err(|found| {
                 failed(format!(
-                    "the {what} of {pictures} pictures have shape {found:?}; expected {columns} numbers a picture"
+                    "the {what} of {count} pictures have shape {found:?}; expected {columns} numbers a picture"
                 ))
             })
         };
@@ -186,6 +294,16 @@ impl<'c> Extractor<'c> {
         }
         Ok(())
     }
+}
+
+/// False if a batch would come out of the graph as something else than rows of logits: sizes for one picture stand in
+/// it, though its input may be a batch.
+fn batches_pass(classifier: &Classifier) -> bool {
+    let size = classifier.input_size().unwrap_or(USUAL_SIZE);
+    let [one, two] = [1, 2].map(|batch| {
+        classifier.shapes_of_batch(batch, size).remove(&classifier.logits).unwrap_or_default()
+    });
+    one.is_empty() || two == [2, classifier.classes()]
 }
 
 /// A value as a matrix with a row a picture, or its shape.

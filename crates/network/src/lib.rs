@@ -11,10 +11,14 @@
 //!    that layer, by a closed form where the head allows one, else by the adjoint of the nodes above
 //!    the layer, emitted as a second ONNX graph. Nothing below the layer is differentiated.
 //!
+//! [`Extractor`] runs it over batches for what a second stage reads: the penultimate features h and the logits z, which
+//! [`Classifier::last_layer`] ties together (`z = W h + b`).
+//!
 //! [`Preprocessing`] turns a photograph into the input, [`ClassNames`] names the logits, and
 //! [`embedded`] is a network that needs no files.
 
 mod adjoint;
+mod batch_statistics;
 mod bilinear;
 mod checkpoint;
 mod classes;

@@ -10,6 +10,9 @@
 //! positive. Then h is an approximation (pooled features), and there is no [`LastLayer`].
 
 mod constants;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +25,7 @@ use crate::graph::{Graph, Node};
 use crate::head::{is_pointwise, mean};
 
 /// Side of the picture that shapes are found for if the network takes any.
-const USUAL_SIZE: [usize; 2] = [224, 224];
+pub(crate) const USUAL_SIZE: [usize; 2] = [224, 224];
 /// The average over positions, where that is no value of the graph.
 const POOLED: &str = "penultimate/pooled";
 

@@ -8,6 +8,7 @@ mod library;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod rten;
+mod workers;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,7 @@ use ::rten::ThreadPool;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::{Serialize, Serializer};
 
+pub(crate) use self::workers::Workers;
 use crate::error::{NetworkError, Result};
 use crate::graph::{Data, Graph, Initializer};
 

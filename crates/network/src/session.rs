@@ -2,6 +2,7 @@
 
 mod ready;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -33,6 +34,8 @@ pub struct SessionOptions {
     pub without_closed_form: bool,
     /// Let the engine fuse operators: pays off from a few pictures on.
     pub optimise: bool,
+    /// Give the penultimate features of every picture too, from the same forward pass.
+    pub penultimate: bool,
 }
 
 /// A classifier with a target layer.
@@ -45,6 +48,8 @@ pub struct Session<'c> {
     engine: Engine,
     /// Names of the engine's outputs; the first is the logits, the second the target layer.
     outputs: Vec<String>,
+    /// The value with the penultimate features, where they are wanted, and how many there are.
+    features: Option<(String, usize)>,
     route: Route,
 }
 
@@ -62,6 +67,9 @@ pub struct Observation {
     pub logits: Array1<f32>,
     /// Activations A of the target layer, K x u x v.
     pub activations: Array3<f32>,
+    /// Penultimate features h, d, as [`Extractor`](crate::Extractor) gives them, if [`SessionOptions::penultimate`] asked
+    /// for them.
+    pub penultimate: Option<Array1<f32>>,
     session: u64,
     /// Height and width of the picture.
     input: [usize; 2],
@@ -75,7 +83,8 @@ impl<'c> Session<'c> {
     /// Loads the classifier with a target layer.
     ///
     /// # Errors
-    /// The layer does not exist, an operator above it has no known gradient, or the runtime refuses the graph.
+    /// The layer does not exist, an operator above it has no known gradient, or the runtime refuses the graph;
+    /// the penultimate features are wanted and cannot be told ([`NetworkError::NoPenultimate`]).
     pub fn new(classifier: &'c Classifier, options: &SessionOptions) -> Result<Self> {
         let graph = &classifier.graph;
         let wanted = options.layer.as_deref().unwrap_or(classifier.default_layer());
@@ -107,13 +116,21 @@ impl<'c> Session<'c> {
                 Route::Adjoint(Mutex::new(None))
             }
         };
+        let mut graph = Cow::Borrowed(graph);
+        let features = if options.penultimate {
+            let penultimate = classifier.penultimate()?;
+            Some((penultimate.declare(graph.to_mut()), penultimate.width))
+        } else {
+            None
+        };
+        outputs.extend(features.iter().map(|(value, _)| value.clone()));
         let mut seen = HashSet::new();
         outputs.retain(|name| seen.insert(name.clone()));
         let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
         let engine = classifier
             .runtime
-            .load(graph, &names, load)
+            .load(&graph, &names, load)
             .map_err(|reason| NetworkError::Load { model: classifier.name.clone(), reason })?;
         Ok(Self {
             classifier,
@@ -122,6 +139,7 @@ impl<'c> Session<'c> {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             engine,
             outputs,
+            features,
             route,
         })
     }
@@ -167,6 +185,7 @@ impl<'c> Session<'c> {
             self.outputs.iter().cloned().zip(values).collect();
 
         let logits = self.take_logits(&values)?;
+        let penultimate = self.take_features(&values)?;
         let target = &self.outputs[1];
         let activations = values.get(target).cloned().unwrap_or_default();
         let shape = activations.shape().to_vec();
@@ -190,7 +209,7 @@ impl<'c> Session<'c> {
             (None, Route::Adjoint(_)) => false,
         });
         let (session, input) = (self.id, [height, width]);
-        Ok(Observation { logits, activations, session, input, saved: values, adjoint })
+        Ok(Observation { logits, activations, penultimate, session, input, saved: values, adjoint })
     }
 
     fn take_logits(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Array1<f32>> {
@@ -208,6 +227,21 @@ impl<'c> Session<'c> {
             return Err(NetworkError::NotFinite { model: self.classifier.name.clone(), count });
         }
         Ok(logits)
+    }
+
+    /// The penultimate features, if they are wanted.
+    fn take_features(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Option<Array1<f32>>> {
+        let Some((name, width)) = &self.features else { return Ok(None) };
+        let features: Array1<f32> =
+            values.get(name).map(|h| h.iter().copied().collect()).unwrap_or_default();
+        if features.len() != *width {
+            return Err(NetworkError::Shape {
+                what: "the penultimate features",
+                found: vec![features.len()],
+                expected: format!("{width} numbers"),
+            });
+        }
+        Ok(Some(features))
     }
 
     /// Spatially averaged gradients at the target layer:

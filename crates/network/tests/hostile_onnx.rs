@@ -4,8 +4,11 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use introspective_network::{Classifier, NetworkError, Session, SessionOptions};
-use ndarray::Array3;
+use introspective_network::{
+    Classifier, Extractor, ExtractorOptions, Features, NetworkError, Session, SessionOptions,
+    Statistics,
+};
+use ndarray::{Array3, Array4};
 use proptest::prelude::*;
 use rten_onnx::onnx::{
     AttributeProto, AttributeType, DataLocation, DataType, Dimension, GraphProto, ModelProto,
@@ -105,6 +108,29 @@ fn run(bytes: Vec<u8>) -> Result<(), NetworkError> {
     let observation = session.observe(picture.view())?;
     let rows = ndarray::Array2::eye(classifier.classes());
     session.alpha(&observation, rows.view())?;
+    features(&classifier, [height, width])
+}
+
+/// Whatever has logits may lack features, with an error that says so; it must not panic.
+fn features(classifier: &Classifier, [height, width]: [usize; 2]) -> Result<(), NetworkError> {
+    let _ = classifier.last_layer();
+    for statistics in [Statistics::Stored, Statistics::Batch] {
+        let options = ExtractorOptions { statistics, ..ExtractorOptions::default() };
+        match Extractor::new(classifier, &options) {
+            Ok(extractor) => {
+                let pictures = Array4::from_elem((2, classifier.channels(), height, width), 0.5);
+                let Features { h, z } = extractor.extract(pictures.view())?;
+                assert_eq!(h.dim(), (2, extractor.width()));
+                assert_eq!(z.dim(), (2, classifier.classes()));
+            }
+            Err(
+                NetworkError::NoPenultimate { .. }
+                | NetworkError::NoBatchNorms { .. }
+                | NetworkError::BatchStatistics { .. },
+            ) => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod exports;
 mod maps;
 
 use std::fs::File;
+use std::path::Path;
 
 use exports::{EXPORTERS, fixture, write_model};
 use introspective_network::{Classifier, Session, SessionOptions};
@@ -87,4 +88,39 @@ fn efficientnet_b0() {
 #[test]
 fn convnext_tiny() {
     case("convnext_tiny", 64, "features", "features.5");
+}
+
+/// The hash is of what is read, not of where it lies, and covers tensors beside the file, small ones included.
+#[test]
+fn the_hash_covers_every_tensor_beside_the_file() {
+    let stem = "onnx_resnet50.script";
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let paths = folders.each_ref().map(|folder| write_model(folder.path(), stem));
+    let hash = |path: &Path| Classifier::from_onnx(path).unwrap().sha256().to_owned();
+    let first = hash(&paths[0]);
+    assert_eq!(first, hash(&paths[1]));
+
+    // a small bias is read into the graph, a large kernel into the weights
+    let mut end = 0;
+    let recipe = std::fs::read_to_string(fixture(&format!("{stem}.recipe"))).unwrap();
+    let spans: Vec<(usize, usize)> = recipe
+        .lines()
+        .map(|line| {
+            let dims = line.rsplit(' ').next().unwrap().split('x');
+            let length = 4 * dims.map(|size| size.parse::<usize>().unwrap()).product::<usize>();
+            end += length;
+            (end - length, length)
+        })
+        .collect();
+    for small in [true, false] {
+        let (offset, _) = spans.iter().find(|(_, length)| (*length < 1024) == small).unwrap();
+        let data = folders[1].path().join("weights.data");
+        let mut bytes = std::fs::read(&data).unwrap();
+        bytes[*offset] ^= 1;
+        std::fs::write(&data, &bytes).unwrap();
+        assert_ne!(first, hash(&paths[1]), "small: {small}");
+        bytes[*offset] ^= 1;
+        std::fs::write(&data, &bytes).unwrap();
+    }
+    assert_eq!(first, hash(&paths[1]));
 }

@@ -13,11 +13,11 @@ use std::fs::File;
 
 use exports::{EXPORTERS, fixture, write_model};
 use introspective_network::{
-    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Weights,
-    embedded,
+    Architecture, Classifier, Extractor, ExtractorOptions, Features, NetworkError, Opened, Session,
+    SessionOptions, Threads, Weights, embedded,
 };
 use maps::assert_close;
-use ndarray::{Array2, Array4, ArrayD, Axis, stack};
+use ndarray::{Array2, Array4, ArrayD, Axis, s, stack};
 use ndarray_npy::NpzReader;
 
 fn expected(key: &str) -> ArrayD<f32> {
@@ -30,6 +30,16 @@ fn batch(channels: usize, height: usize, width: usize) -> Array4<f32> {
     let picture = common::picture(channels, height, width);
     let parts = [1.0, -0.7].map(|factor| &picture * factor);
     stack(Axis(0), &[parts[0].view(), parts[1].view()]).unwrap()
+}
+
+/// One picture with more and less contrast.
+fn many(count: usize, side: usize) -> Array4<f32> {
+    let picture = common::picture(3, side, side);
+    let mut pictures = Array4::zeros((count, 3, side, side));
+    for (index, mut part) in pictures.outer_iter_mut().enumerate() {
+        part.assign(&(&picture * (1.0 - 2.0 * index as f32 / count as f32)));
+    }
+    pictures
 }
 
 fn generated(name: &str, classes: usize, channels: usize) -> Classifier {
@@ -148,6 +158,51 @@ fn exported_convnext_tiny() {
     exported("convnext_tiny", 64);
 }
 
+/// An explanation and the features of the same picture from one forward pass.
+#[test]
+fn a_session_gives_the_features_of_its_picture() {
+    for (name, layer, without_closed_form) in [
+        ("squeezenet1_1", "features.12", false),
+        ("resnet18", "layer4", false),
+        ("resnet18", "layer3", false),
+        ("resnet18", "layer4", true),
+        ("vgg11", "features.19", false),
+    ] {
+        let classifier = generated(name, 5, 3);
+        let extractor = Extractor::new(&classifier, &ExtractorOptions::default()).unwrap();
+        let pictures = batch(3, 64, 64);
+        let picture = pictures.index_axis(Axis(0), 0);
+        let expected = extractor.extract(pictures.slice(s![..1, .., .., ..])).unwrap();
+        let session = |penultimate| {
+            let layer = Some(layer.to_owned());
+            let options = SessionOptions {
+                layer,
+                without_closed_form,
+                penultimate,
+                ..SessionOptions::default()
+            };
+            Session::new(&classifier, &options).unwrap()
+        };
+        let (with, without) = (session(true), session(false));
+        let [seen, plain] = [&with, &without].map(|s| s.observe(picture).unwrap());
+        assert_eq!(plain.penultimate, None);
+        let h = seen.penultimate.clone().unwrap().into_dyn();
+        let of = |rows: &Array2<f32>| rows.row(0).to_owned().into_dyn();
+        assert_close(&format!("{name} {layer} h"), h, &of(&expected.h), 1e-5);
+        assert_close(
+            &format!("{name} {layer} z"),
+            seen.logits.clone().into_dyn(),
+            &of(&expected.z),
+            1e-5,
+        );
+        // and the gradients are what they are without
+        let rows = Array2::eye(5);
+        let [alpha, usual] = [(&with, &seen), (&without, &plain)]
+            .map(|(session, seen)| session.alpha(seen, rows.view()).unwrap());
+        assert_eq!(alpha, usual, "{name} {layer}");
+    }
+}
+
 #[test]
 fn the_embedded_network_in_half_precision() {
     let classifier = embedded::squeezenet().unwrap();
@@ -209,16 +264,54 @@ fn one_extractor_in_several_threads() {
     });
 }
 
+/// A file's hash is that of its bytes, wherever it lies and whatever it is read into.
+#[test]
+fn the_hash_of_a_network_of_the_zoo_is_its_files() {
+    let bytes = common::weights(&Architecture::CifarResNet18.tensors(4, 3));
+    let hashes = ["one.safetensors", "two.safetensors"].map(|name| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = Opened::from_path(&path, None).unwrap();
+        opened.classifier.sha256().to_owned()
+    });
+    assert_eq!(hashes[0], hashes[1]);
+    assert_eq!(hashes[0], generated("cifar_resnet18", 4, 3).sha256());
+    assert_ne!(hashes[0], generated("cifar_resnet18", 5, 3).sha256());
+}
+
+/// In pieces of several pictures and of one, with a rest or without, some threads idle.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let nets = [
+        ("cifar_resnet18", 70, 32),
+        ("cifar_resnet50", 5, 32),
+        ("resnet18", 9, 64),
+        ("alexnet", 3, 80),
+    ];
+    for (name, count, side) in nets {
+        let classifier = generated(name, 5, 3);
+        let pictures = many(count, side);
+        let extract = |threads| {
+            let threads = Some(Threads::new(threads));
+            let options = ExtractorOptions { threads, ..ExtractorOptions::default() };
+            let extractor = Extractor::new(&classifier, &options).unwrap();
+            assert!(extractor.preferred_batch(side, side) > 1);
+            extractor.extract(pictures.view()).unwrap()
+        };
+        let one = extract(1);
+        for threads in [2, 3, 7] {
+            assert!(extract(threads) == one, "{name} with {threads} threads");
+        }
+    }
+}
+
 /// What depends on the other pictures of a batch: rounding, at most.
 #[test]
 fn a_picture_alone_gives_what_it_gives_in_a_batch() {
     let classifier = generated("cifar_resnet18", 10, 3);
     let extractor = Extractor::new(&classifier, &ExtractorOptions::default()).unwrap();
-    let picture = common::picture(3, 32, 32);
-    let mut pictures = Array4::zeros((32, 3, 32, 32));
-    for (index, mut part) in pictures.outer_iter_mut().enumerate() {
-        part.assign(&(&picture * (1.0 - index as f32 / 16.0)));
-    }
+    let pictures = many(32, 32);
     let together = extractor.extract(pictures.view()).unwrap();
     let mut worst = [0_f32; 2];
     for (index, one) in pictures.axis_chunks_iter(Axis(0), 1).enumerate() {

@@ -16,6 +16,11 @@ pub(super) fn info() -> RuntimeInfo {
     RuntimeInfo { name: "rten", version: "0.27".to_owned(), library: None }
 }
 
+/// How many threads the engine takes where nobody says.
+pub(super) fn usual_threads() -> usize {
+    rten::thread_pool().run(rayon::current_num_threads)
+}
+
 /// The weights, and what loads graphs over them.
 ///
 /// The engine's loading options hold the weights, and are bound to the thread that made them. So a
@@ -94,6 +99,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub fn run(&self, inputs: &[ArrayViewD<'_, f32>]) -> Result<Vec<ArrayD<f32>>, String> {
+        self.run_in(self.threads.as_ref(), inputs)
+    }
+
+    /// In a pool of threads of one's own; `None` is the engine's.
+    pub fn run_in(
+        &self,
+        threads: Option<&Arc<ThreadPool>>,
+        inputs: &[ArrayViewD<'_, f32>],
+    ) -> Result<Vec<ArrayD<f32>>, String> {
         // the engine reads slices, so a view with gaps is copied first
         let dense: Vec<CowArray<'_, f32, IxDyn>> =
             inputs.iter().map(|view| view.as_standard_layout()).collect();
@@ -104,7 +118,7 @@ impl Engine {
             feeds.push((id, value.into()));
         }
         let mut options = RunOptions::default();
-        if let Some(threads) = &self.threads {
+        if let Some(threads) = threads {
             options = options.with_thread_pool(Some(Arc::clone(threads)));
         }
         let values = self
