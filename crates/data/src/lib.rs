@@ -1,17 +1,21 @@
-//! Photographs in, pixels out.
+//! Photographs, labelled sets and arrays in; pixels, labels and numbers out.
 //!
-//! Everything that enters the workspace as a picture enters through this room. It answers two
-//! questions and no others: *which files are meant?* ([`find_pictures`]) and *what does the
-//! person who took this photograph see?* ([`read`], [`decode`]). The answer to the second is a
-//! [`Picture`]: an upright array of 8-bit RGB, height x width x 3, and a few words about how it
-//! was stored. Resizing and normalising belong to the network, which knows what it was trained
-//! on.
+//! Everything that enters the workspace as data enters through this room.
+//!
+//! - *Which files are meant?* [`find_pictures`]. *What does the person who took this photograph
+//!   see?* [`read`], [`decode`]: a [`Picture`], which is an upright array of 8-bit RGB, height x width x 3,
+//!   and a few words about how it was stored. Resizing and normalising belong to the network,
+//!   which knows what it was trained on.
+//! - *Which pictures are of which class?* [`LabelledSet`]: image folders, CIFAR binaries, IDX
+//!   files. [`held_out`] sets a part of it aside, [`match_classes`] finds its classes among a
+//!   network's, [`read_batches`] reads it on several threads and in order.
+//! - *Which numbers are in this file?* [`arrays`]: `.npz` and safetensors, also written.
 //!
 //! Files come from anywhere, so nothing in them is believed. The format is told from the content,
 //! never from the name; the size is checked before memory is asked for; a file that stops early
 //! is an error and not a picture with a grey lower half; and a decoder that panics is an error
-//! like any other. Each [`PictureError`] says which picture, what was found, and what would have
-//! been right.
+//! like any other. Headers of sets and arrays are held against the bytes that are there before
+//! memory is asked for. Each error says which file, what was found, and what would have been right.
 //!
 //! The room knows no other room of the workspace, and the types of the decoding crates do not
 //! leave it.
@@ -24,6 +28,7 @@
 //! # Ok::<(), introspective_data::PictureError>(())
 //! ```
 
+pub mod arrays;
 mod batches;
 mod colour;
 mod error;

@@ -36,7 +36,8 @@ pub struct PictureInfo {
     pub width: usize,
     /// Height of [`Picture::pixels`] in pixels, that is, after `orientation` was applied.
     pub height: usize,
-    /// Format, told from the content: `png`, `jpeg`, `webp`, `bmp`, `gif`, `tiff` or `pnm`.
+    /// Format, told from the content: `png`, `jpeg`, `webp`, `bmp`, `gif`, `tiff` or `pnm`; `cifar` or `idx` of
+    /// a picture in such a [`LabelledSet`](crate::LabelledSet).
     pub format: String,
     /// Stored colour type: `l8`, `la8`, `rgb8`, `rgba8`, `l16`, `la16`, `rgb16`, `rgba16`,
     /// `rgb32f`, `rgba32f`, `l1`, `palette` (PNG, GIF), `ycbcr`, `cmyk`, `cmyk16`, `ycck`.
