@@ -15,16 +15,24 @@ use introspective_network::{
     embedded,
 };
 use ndarray::Array4;
-use rten::{Model, ModelOptions, RunOptions, ThreadPool, ValueView};
+use rten::{ModelOptions, RunOptions, ThreadPool, ValueView};
 
 const THREADS: usize = 2;
-/// Network, batch, side of the pictures.
-const CASES: [(&str, usize, usize); 4] = [
-    ("squeezenet1_1", 1, 224),
-    ("squeezenet1_1", 8, 224),
-    ("squeezenet1_1", 32, 224),
-    ("cifar_resnet18", 128, 32),
+const CASES: [Case; 4] = [
+    Case("squeezenet1_1", 1, 224),
+    Case("squeezenet1_1", 8, 224),
+    Case("squeezenet1_1", 32, 224),
+    Case("cifar_resnet18", 128, 32),
 ];
+
+/// Network, batch, side of the pictures.
+struct Case(&'static str, usize, usize);
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} x{}", self.0, self.1)
+    }
+}
 
 fn main() {
     divan::main();
@@ -45,9 +53,8 @@ fn pictures(batch: usize, side: usize) -> Array4<f32> {
     })
 }
 
-#[divan::bench(args = 0..CASES.len(), sample_count = 30, sample_size = 1)]
-fn plain_forward_pass(bencher: Bencher<'_, '_>, case: usize) {
-    let (network, batch, side) = CASES[case];
+#[divan::bench(args = CASES, sample_count = 30, sample_size = 1)]
+fn plain_forward_pass(bencher: Bencher<'_, '_>, &Case(network, batch, side): &Case) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("network.onnx");
     open(network).export(&path, &ExportOptions::default()).unwrap();
@@ -66,9 +73,8 @@ fn plain_forward_pass(bencher: Bencher<'_, '_>, case: usize) {
     bencher.counter(ItemsCount::new(batch)).bench_local(run);
 }
 
-#[divan::bench(args = 0..CASES.len(), sample_count = 30, sample_size = 1)]
-fn extract(bencher: Bencher<'_, '_>, case: usize) {
-    let (network, batch, side) = CASES[case];
+#[divan::bench(args = CASES, sample_count = 30, sample_size = 1)]
+fn extract(bencher: Bencher<'_, '_>, &Case(network, batch, side): &Case) {
     let classifier = open(network);
     let threads = Some(Threads::new(THREADS));
     let options = ExtractorOptions { threads, ..ExtractorOptions::default() };

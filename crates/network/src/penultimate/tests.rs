@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use ndarray::{Array4, s};
+use ndarray::{Array2, Array4, s};
 use rten_onnx::onnx::DataType;
 
 use super::*;
