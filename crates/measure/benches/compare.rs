@@ -56,9 +56,8 @@ fn thousand_resamples(bencher: Bencher<'_, '_>, case: &Case) {
         seeds: outputs[place * case.seeds..][..case.seeds].iter().map(|z| z.view()).collect(),
     };
     let methods: Vec<_> = (0..case.methods).map(method).collect();
-    bencher.bench_local(|| {
-        compare(black_box(&methods), &labels, &CompareOptions::default()).unwrap()
-    });
+    bencher
+        .bench_local(|| compare(black_box(&methods), &labels, &CompareOptions::default()).unwrap());
 }
 
 #[divan::bench(args = CASES, sample_count = 5, sample_size = 1)]
