@@ -17,7 +17,7 @@ use crate::{MeasureError, Outputs};
 /// As [`accuracy`](crate::accuracy).
 pub fn aurc(outputs: Outputs<'_>, labels: &[usize]) -> Result<f64, MeasureError> {
     let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1.0; labels.len()];
+    let ones = vec![1; labels.len()];
     let area = area(&Ranking::new(&confidences), &Weights::new(&ones), &harmonic(labels.len()));
     Ok(area)
 }
@@ -42,13 +42,14 @@ pub fn risk_coverage(
     labels: &[usize],
 ) -> Result<Vec<RiskPoint>, MeasureError> {
     let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1.0; labels.len()];
+    let ones = vec![1; labels.len()];
     let ranking = Ranking::new(&confidences);
     let mut points = Vec::new();
     let (mut answered, mut wrong) = (0.0, 0.0);
     ranking.walk(&Weights::new(&ones), |group| {
-        answered += group.mass;
-        wrong += group.wrong;
+        answered += group.mass as f64;
+        // a whole number, which the share may miss by a rounding
+        wrong += (group.mass as f64 * group.rate).round();
         points.push(RiskPoint {
             coverage: answered / labels.len() as f64,
             risk: wrong / answered,
@@ -60,17 +61,17 @@ pub fn risk_coverage(
 
 /// Risk at the coverages 1/n, 2/n, ... 1, images of equal confidence in random order on average; its mean is the area.
 pub(crate) fn risks(ranking: &Ranking, images: usize) -> Vec<f64> {
-    let ones = vec![1.0; images];
+    let ones = vec![1; images];
     let mut risks = Vec::with_capacity(images);
     let (mut before, mut wrong) = (0.0, 0.0);
     ranking.walk(&Weights::new(&ones), |group| {
-        let rate = group.wrong / group.mass;
-        for place in 1..=group.mass as usize {
+        let step = |place: usize| {
             let place = place as f64;
-            risks.push((wrong + place * rate) / (before + place));
-        }
-        before += group.mass;
-        wrong += group.wrong;
+            (wrong + place * group.rate) / (before + place)
+        };
+        risks.extend((1..=group.mass).map(step));
+        before += group.mass as f64;
+        wrong += group.mass as f64 * group.rate;
     });
     risks
 }
@@ -90,16 +91,16 @@ pub(crate) fn harmonic(n: usize) -> Vec<f64> {
 /// A group of m images with the error rate r, after C images with E errors, adds
 /// `sum_{t=1..m} (E + t r)/(C + t) = m r + (E - r C)(H_{C+m} - H_C)`.
 pub(crate) fn area(ranking: &Ranking, weights: &Weights<'_>, harmonic: &[f64]) -> f64 {
-    let (mut area, mut before, mut wrong) = (0.0, 0.0, 0.0);
+    let (mut area, mut before, mut wrong) = (0.0, 0, 0.0);
     ranking.walk(weights, |group| {
-        let rate = group.wrong / group.mass;
         let after = before + group.mass;
-        let steps = harmonic[after as usize] - harmonic[before as usize];
-        area += group.wrong + (wrong - rate * before) * steps;
+        let steps = harmonic[after] - harmonic[before];
+        let wrong_here = group.mass as f64 * group.rate;
+        area += wrong_here + (wrong - group.rate * before as f64) * steps;
         before = after;
-        wrong += group.wrong;
+        wrong += wrong_here;
     });
-    area / weights.total()
+    area / weights.total() as f64
 }
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ mod tests {
             right: vec![true, false, true, true, false, false, true],
         };
         let ranking = Ranking::new(&confidences);
-        let ones = [1.0; 7];
+        let ones = [1; 7];
         let area = area(&ranking, &Weights::new(&ones), &harmonic(7));
         // 0.9: one of two wrong; 0.7: right; 0.5: two of three wrong; 0.3: right
         let expected = [0.5, 0.5, 1.0 / 3.0, (5.0 / 3.0) / 4.0, (7.0 / 3.0) / 5.0, 0.5, 3.0 / 7.0];

@@ -1,22 +1,24 @@
 //! How often each image counts: once, or as often as a resample drew it.
 
-/// Multiplicities of the images: whole numbers, of which at least one is not zero.
+/// Multiplicities of the images, of which at least one is not zero.
+///
+/// Two bytes each: those of ten thousand images stay in the nearest cache, where most of the time goes.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
-    counts: &'a [f64],
-    total: f64,
+    counts: &'a [u16],
+    total: usize,
 }
 
 impl<'a> Weights<'a> {
-    pub(crate) fn new(counts: &'a [f64]) -> Self {
-        Self { counts, total: counts.iter().sum() }
+    pub(crate) fn new(counts: &'a [u16]) -> Self {
+        Self { counts, total: counts.iter().map(|count| usize::from(*count)).sum() }
     }
 
-    pub(crate) fn total(&self) -> f64 {
+    pub(crate) fn total(&self) -> usize {
         self.total
     }
 
-    pub(crate) fn of(&self, image: u32) -> f64 {
+    pub(crate) fn of(&self, image: u32) -> u16 {
         self.counts[image as usize]
     }
 
@@ -27,9 +29,9 @@ impl<'a> Weights<'a> {
         let (counts, values) = (self.counts.chunks(4), values.chunks(4));
         for (counts, values) in counts.zip(values) {
             for (sum, (count, value)) in sums.iter_mut().zip(counts.iter().zip(values)) {
-                *sum += count * value;
+                *sum += f64::from(*count) * value;
             }
         }
-        (sums[0] + sums[1] + sums[2] + sums[3]) / self.total
+        (sums[0] + sums[1] + sums[2] + sums[3]) / self.total as f64
     }
 }

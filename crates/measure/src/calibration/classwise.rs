@@ -63,7 +63,7 @@ impl Classwise {
                 for (image, value) in
                     self.images[start..slot.end].iter().zip(&self.gaps[start..slot.end])
                 {
-                    gap += weights.of(*image) * value;
+                    gap += f64::from(weights.of(*image)) * value;
                 }
                 first_bin -= gap;
                 error += gap.abs();
@@ -71,6 +71,6 @@ impl Classwise {
             }
             error += first_bin.abs();
         }
-        error / weights.total() / self.classes as f64
+        error / weights.total() as f64 / self.classes as f64
     }
 }

@@ -7,22 +7,19 @@ use crate::weights::Weights;
 pub(crate) fn equal_mass_error(ranking: &Ranking, weights: &Weights<'_>, bins: usize) -> f64 {
     // Masses are counted in B-ths of an image: a bin then takes exactly as many as there are images, and all
     // additions are of whole numbers.
-    let (parts, capacity) = (bins as f64, weights.total());
+    let capacity = weights.total();
     let (mut room, mut gap_of_bin, mut sum) = (capacity, 0.0_f64, 0.0);
     ranking.walk(weights, |group| {
-        let (mut left, mut gap) = (group.mass * parts, group.gap);
+        let (mut left, mut gap) = (group.mass * bins, group.gap);
         while left >= room {
-            let share = gap * (room / left);
+            let share = gap * (room as f64 / left as f64);
             sum += (gap_of_bin + share).abs();
             gap -= share;
             left -= room;
             (gap_of_bin, room) = (0.0, capacity);
-            if left == 0.0 {
-                return;
-            }
         }
-        gap_of_bin += gap;
+        gap_of_bin += if left > 0 { gap } else { 0.0 };
         room -= left;
     });
-    sum / weights.total()
+    sum / weights.total() as f64
 }

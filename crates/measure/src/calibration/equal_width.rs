@@ -29,18 +29,18 @@ impl EqualWidth {
         let (mut sum, mut highest) = (0.0, 0.0_f64);
         let mut start = 0;
         for end in &self.ends {
-            let (mut mass, mut gap) = (0.0, 0.0);
+            let (mut mass, mut gap) = (0, 0.0);
             for (image, value) in self.images[start..*end].iter().zip(&self.gaps[start..*end]) {
                 let weight = weights.of(*image);
-                mass += weight;
-                gap += weight * value;
+                mass += usize::from(weight);
+                gap += f64::from(weight) * value;
             }
-            if mass > 0.0 {
+            if mass > 0 {
                 sum += gap.abs();
-                highest = highest.max(gap.abs() / mass);
+                highest = highest.max(gap.abs() / mass as f64);
             }
             start = *end;
         }
-        (sum / weights.total(), highest)
+        (sum / weights.total() as f64, highest)
     }
 }

@@ -54,7 +54,7 @@ pub fn adaptive_ece(
 ) -> Result<f64, MeasureError> {
     at_least_one("bins", bins)?;
     let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1.0; labels.len()];
+    let ones = vec![1; labels.len()];
     Ok(equal_mass_error(&Ranking::new(&confidences), &Weights::new(&ones), bins))
 }
 
@@ -71,7 +71,7 @@ pub fn classwise_ece(
 ) -> Result<f64, MeasureError> {
     at_least_one("bins", bins)?;
     let checked = Checked::with_labels(outputs, labels)?;
-    let ones = vec![1.0; labels.len()];
+    let ones = vec![1; labels.len()];
     let classwise = Classwise::new(&checked, labels, bins);
     let sums: Vec<f64> = (0..checked.classes())
         .map(|class| (0..labels.len()).map(|row| class_gap(&checked, labels, row, class)).sum())
@@ -91,7 +91,7 @@ fn equal_width_errors(
 ) -> Result<(f64, f64), MeasureError> {
     at_least_one("bins", bins)?;
     let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1.0; labels.len()];
+    let ones = vec![1; labels.len()];
     Ok(EqualWidth::new(&confidences, bins).errors(&Weights::new(&ones)))
 }
 

@@ -32,12 +32,9 @@ impl Draws {
         self.counts.len() / self.images
     }
 
-    /// Writes the multiplicities of one resample.
-    pub(super) fn counts(&self, resample: usize, into: &mut [f64]) {
-        let row = &self.counts[resample * self.images..][..self.images];
-        for (into, count) in into.iter_mut().zip(row) {
-            *into = f64::from(*count);
-        }
+    /// The multiplicities of one resample.
+    pub(super) fn counts(&self, resample: usize) -> &[u16] {
+        &self.counts[resample * self.images..][..self.images]
     }
 
     /// The multiplicities of several resamples, resamples x images.

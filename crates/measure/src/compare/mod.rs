@@ -120,15 +120,11 @@ impl Sampled {
         };
         for checked in seeds {
             let prepared = Prepared::new(checked, labels, bins);
-            add(&mut sampled.value, prepared.values(&vec![1.0; labels.len()], &prepared.sums()));
+            add(&mut sampled.value, prepared.values(&vec![1; labels.len()], &prepared.sums()));
             let sums = prepared.resampled_sums(draws);
-            sampled.resampled.par_iter_mut().enumerate().for_each_init(
-                || vec![0.0; labels.len()],
-                |counts, (resample, total)| {
-                    draws.counts(resample, counts);
-                    add(total, prepared.values(counts, &sums[resample]));
-                },
-            );
+            sampled.resampled.par_iter_mut().enumerate().for_each(|(resample, total)| {
+                add(total, prepared.values(draws.counts(resample), &sums[resample]));
+            });
         }
         sampled
     }

@@ -54,7 +54,7 @@ impl<'a, 'b> Prepared<'a, 'b> {
     }
 
     /// All metrics with every image taken as often as it was drawn; `sums` are those of [`Classwise::error`].
-    pub(super) fn values(&self, counts: &[f64], sums: &[f64]) -> Values {
+    pub(super) fn values(&self, counts: &[u16], sums: &[f64]) -> Values {
         let weights = Weights::new(counts);
         let (ece, mce) = self.equal_width.errors(&weights);
         [
