@@ -1,10 +1,14 @@
 //! Flags.
 
+mod second_stage;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use introspective_network::{Interpolation, RuntimeChoice};
 use introspective_report::{Colormap, Style};
+
+pub use self::second_stage::{AugmentArg, EvaluateArgs, FitArgs, PredictArgs, RunArgs, SplitArg};
 
 /// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
 #[derive(Parser, Debug)]
@@ -21,6 +25,13 @@ pub struct Args {
 pub enum Command {
     /// Explain pictures: the three questions as heat maps, and the numbers behind them.
     Explain(Box<ExplainArgs>),
+    /// Fit the second stage: the classifier is run once over the training pictures, then a small network learns
+    /// to read the gradients of its questions.
+    Fit(Box<FitArgs>),
+    /// Predict with both stages: one line of JSON a picture, with confidences and trust scores.
+    Predict(Box<PredictArgs>),
+    /// Measure both stages and their controls on labelled pictures: accuracy, calibration, selective risk.
+    Evaluate(Box<EvaluateArgs>),
     /// List a network's layers, their output shapes, and which one is the default.
     Layers(LayersArgs),
     /// List the architectures that weights can be read into.
@@ -52,6 +63,10 @@ pub struct ExplainArgs {
     pub layer: Option<String>,
     #[command(flatten)]
     pub preprocessing: PreprocessingArgs,
+    /// A second stage, as `introspect fit` writes it: shows its prediction too, and where the stages differ
+    /// [default: head.safetensors beside the network's file, if there is one].
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
     /// How maps are drawn.
     #[arg(long, value_enum, default_value = "authors")]
     pub style: StyleArg,

@@ -9,19 +9,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::Picture;
 use introspective_explain::{Questions, explain};
 use introspective_network::{
-    ClassNames, Classifier, Preprocessing, RuntimeChoice, Session, SessionOptions, Threads,
+    ClassNames, Observation, Preprocessing, Session, SessionOptions, Threads,
 };
-use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
+use introspective_reflect::Method::Reflection;
+use introspective_reflect::{Disagreement, Head, largest, probabilities};
+use introspective_report::manifest::{
+    BatchEntry, BatchManifest, Manifest, Scored, SecondStage, Stored,
+};
 use introspective_report::{
     Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
 };
+use ndarray::Axis;
 use serde_json::json;
 
 use crate::args::ExplainArgs;
 use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
-use crate::{advice, network, output};
+use crate::{advice, network, output, second};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-out";
@@ -29,20 +34,13 @@ const DEFAULT_OUT: &str = "introspect-out";
 /// ImageNet's class of cups.
 const CUP: usize = 968;
 
-/// ONNX Runtime takes time to start and to load a network: as much as it gains on 4 pictures with VGG16, on 12
-/// with the embedded network, on 11 to 14 with ResNet-50 (two busy cores).
-const WORTH_ONNXRUNTIME: usize = 16;
-
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 const WORTH_OPTIMISING: usize = 8;
 
 /// Explains every picture; one that cannot be explained does not stop the others.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let threads = args.threads.map(usize::from);
-    if let Some(count) = threads {
-        // the pool may only be built once a process, and it is built here
-        rayon::ThreadPoolBuilder::new().num_threads(count).build_global()?;
-    }
+    output::limit_threads(args.threads)?;
     let images = Images::find(&args.images)?;
     // from here on hidden folders come and go, which a signal must not leave behind
     let interrupt = Interrupt::watch()?;
@@ -53,7 +51,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
 
     // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
     let mut opened = ManuallyDrop::new(network::open(&args.network)?);
-    choose_runtime(&args.runtime, &mut opened.classifier, images.count())?;
+    network::choose_runtime(&args.runtime, &mut opened.classifier, images.count())?;
     let classifier = &opened.classifier;
     let classes = network::class_names(args.classes.as_deref(), &args.network, &opened)?;
     let preprocessing = preprocessing(&args.preprocessing, &opened)?;
@@ -67,38 +65,34 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         // the photograph shows espresso in a cup: the two answers a person hesitates between
         questions.rather_than = vec![CUP];
     }
+    let second = second::head::open(args.head.as_deref(), &args.network)?;
     let options = SessionOptions {
         layer: args.layer.clone(),
+        penultimate: second.is_some(),
         threads: threads.map(Threads::new),
         optimise: images.count() >= WORTH_OPTIMISING,
         ..SessionOptions::default()
     };
     let session = ManuallyDrop::new(Session::new(classifier, &options)?);
 
+    if let Some((head, _)) = &second {
+        let last = classifier.penultimate_width()?;
+        head.check_fits(Some(classifier.sha256()), last, classifier.classes())?;
+    }
+
     let job = Job {
+        second: second.as_ref(),
         session: &session,
         classes: &classes,
         preprocessing: &preprocessing,
         questions: &questions,
         drawing,
-        command: command_line(),
+        command: output::command_line(),
     };
     match &images {
         Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
         Images::Many(paths) => many(args, &job, &folder, pictures, paths, &interrupt),
     }
-}
-
-/// `auto` starts ONNX Runtime only for as many pictures as make up for the time that takes.
-fn choose_runtime(name: &str, classifier: &mut Classifier, pictures: usize) -> Result<()> {
-    let choice = match name.parse()? {
-        RuntimeChoice::Auto if pictures < WORTH_ONNXRUNTIME => RuntimeChoice::Rten,
-        choice => choice,
-    };
-    if let Some(reason) = classifier.choose_runtime(choice)? {
-        eprintln!("note: {reason}; rten computes instead");
-    }
-    Ok(())
 }
 
 fn out(args: &ExplainArgs) -> PathBuf {
@@ -115,6 +109,7 @@ fn existing(args: &ExplainArgs) -> Existing {
 
 /// Everything that is the same for all pictures.
 struct Job<'a> {
+    second: Option<&'a (Head, PathBuf)>,
     session: &'a Session<'a>,
     classes: &'a ClassNames,
     preprocessing: &'a Preprocessing,
@@ -133,7 +128,15 @@ impl Job<'_> {
     fn explain_unguarded(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
         let prepared = self.preprocessing.apply(picture.pixels.view())?;
         let observation = self.session.observe(prepared.input.view())?;
-        let explanation = explain(self.session, &observation, self.questions)?;
+        let second = self.reflect(&observation)?;
+        // where the stages differ, that is the question
+        let mut questions = self.questions.clone();
+        if let Some(second) = second.as_ref().filter(|second| !second.agrees)
+            && questions == Questions::default()
+        {
+            questions.rather_than = vec![second.prediction.index];
+        }
+        let explanation = explain(self.session, &observation, &questions)?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
         let info = picture.info;
@@ -157,9 +160,39 @@ impl Job<'_> {
             layer_shape: [channels, height, width],
             classes: self.classes,
             drawing: self.drawing,
+            second_stage: second,
             command: &self.command,
         };
         Ok(report.write(folder)?)
+    }
+
+    /// What the second stage says of the picture.
+    fn reflect(&self, observation: &Observation) -> Result<Option<SecondStage>> {
+        let (Some((head, path)), Some(h)) = (self.second, &observation.penultimate) else {
+            return Ok(None);
+        };
+        let z = &observation.logits;
+        let (rows, logits) = (h.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
+        let second = head.logits(Reflection, 0, &head.statistics, rows, logits);
+        let second = second.context("the head has no network H")?.row(0).to_owned();
+        let Disagreement { classes_differ, total_variation } =
+            Disagreement::between(z.view(), second.view());
+        let p = probabilities(second.view());
+        let mut order: Vec<usize> = (0..p.len()).collect();
+        order.sort_by(|&a, &b| second[b].total_cmp(&second[a]).then(a.cmp(&b)));
+        let scored = |index: usize| Scored {
+            index,
+            name: self.classes.name(index).to_owned(),
+            logit: second[index],
+            probability: p[index],
+        };
+        Ok(Some(SecondStage {
+            head: path.display().to_string(),
+            prediction: scored(largest(second.view())),
+            top5: order.into_iter().take(5).map(scored).collect(),
+            agrees: !classes_differ,
+            total_variation,
+        }))
     }
 }
 
@@ -274,6 +307,12 @@ fn print(
         .map(|s| format!("{} {:.3}", classes.short(s.index), s.probability))
         .collect();
     output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
+    if let Some(second) = &manifest.second_stage {
+        let class = classes.short(second.prediction.index);
+        let says = if second.agrees { "agrees" } else { "disagrees" };
+        let p = second.prediction.probability;
+        output::line(&format!("  on reflection: {class} {p:.3} (the second stage {says})"))?;
+    }
     let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
     for question in &manifest.questions {
         output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
@@ -315,20 +354,4 @@ fn questions(args: &ExplainArgs, classes: &ClassNames) -> Result<Questions> {
         .map(|name| classes.find(name).context("--rather-than"))
         .collect::<Result<_>>()?;
     Ok(Questions { class, rather_than })
-}
-
-/// The command line as it could be typed again.
-fn command_line() -> String {
-    let quote = |word: String| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    std::iter::once("introspect".to_owned())
-        .chain(std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned())))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

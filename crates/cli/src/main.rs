@@ -4,15 +4,19 @@
 
 mod advice;
 mod args;
+mod evaluate;
 mod explain;
 mod export;
+mod fit;
 mod interrupt;
 mod layers;
 mod models;
 mod network;
 mod output;
 mod pictures;
+mod predict;
 mod preprocessing;
+mod second;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -33,6 +37,9 @@ fn main() -> ExitCode {
     }
     let run = || match &args.command {
         Command::Explain(args) => explain::run(args),
+        Command::Fit(args) => fit::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
         Command::Export(args) => export::run(args),

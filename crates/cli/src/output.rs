@@ -62,3 +62,27 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
 }
+
+/// The command line as it could be typed again.
+pub fn command_line() -> String {
+    let quote = |word: String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    std::iter::once("introspect".to_owned())
+        .chain(std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned())))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Gives the libraries' shared pool so many threads; once a process, and before it is used.
+pub fn limit_threads(threads: Option<u16>) -> Result<()> {
+    if let Some(count) = threads {
+        rayon::ThreadPoolBuilder::new().num_threads(count.into()).build_global()?;
+    }
+    Ok(())
+}

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod arrays;
+mod augment;
 mod batches;
 mod colour;
 mod error;
@@ -39,6 +40,7 @@ mod orientation;
 mod picture;
 mod set;
 
+pub use augment::Augmentation;
 pub use batches::{Batch, Batches, in_batches, read_batches};
 pub use error::PictureError;
 pub use list::{EXTENSIONS, ListError, find_pictures};

@@ -23,11 +23,13 @@ pub struct Opened {
     pub crop_ratio: Option<f64>,
     /// Names of its classes, if the files give them.
     pub classes: Option<ClassNames>,
+    /// How it was trained, as JSON: what `introspect train` writes into the metadata under `training`.
+    pub training: Option<String>,
 }
 
 impl From<Classifier> for Opened {
     fn from(classifier: Classifier) -> Self {
-        Self { classifier, preprocessing: None, crop_ratio: None, classes: None }
+        Self { classifier, preprocessing: None, crop_ratio: None, classes: None, training: None }
     }
 }
 

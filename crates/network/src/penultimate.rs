@@ -281,6 +281,14 @@ impl<'g> Walk<'g> {
 }
 
 impl Classifier {
+    /// Number of penultimate features d: the width of what the last linear layer reads.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoPenultimate`] where they cannot be told.
+    pub fn penultimate_width(&self) -> Result<usize> {
+        Ok(self.penultimate()?.width)
+    }
+
     /// Where the penultimate features are.
     pub(crate) fn penultimate(&self) -> Result<Penultimate> {
         let shapes = self.shapes(self.input_size().unwrap_or(USUAL_SIZE));

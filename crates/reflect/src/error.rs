@@ -112,6 +112,9 @@ pub enum ReflectError {
         /// What it said.
         source: std::io::Error,
     },
+    /// A file of arrays cannot be read or written.
+    #[error(transparent)]
+    Arrays(#[from] introspective_data::arrays::ArraysError),
     /// A temperature could not be fitted.
     #[error("the temperature cannot be fitted")]
     Temperature(#[source] introspective_measure::MeasureError),

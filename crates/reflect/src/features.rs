@@ -1,5 +1,7 @@
 //! What the second stage reads of a classifier: penultimate features and logits of many images.
 
+mod file;
+
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::error::{ReflectError, Result};

@@ -3,7 +3,7 @@
 //! | tensor | shape | what |
 //! |---|---|---|
 //! | `{seed}.{method}.layers.0.weight`, `.bias`, `layers.1`, ... | out x in, out | layers in PyTorch's layout; method is `reflection`, `linear-h`, `mlp-h` or `mlp-hz` |
-//! | `{seed}.reflection.layers.0.gradient_weight`, `.feature_weight` | (units R) x N, (units R) x d | instead of a weight, with a low-rank first layer |
+//! | `{seed}.reflection.layers.0.gradient_weight`, `.feature_weight` | (units R) x (N + 1), (units R) x (d + 1) | instead of a weight, with a low-rank first layer; the last column multiplies 1 |
 //! | `statistics.r.low`, `.high` | N d | minimum and maximum, or mean and deviation, of the products, class-major |
 //! | `statistics.g.low`, `.high` | N | instead, with a low-rank first layer |
 //! | `statistics.h.low`, `.high`, `statistics.z.low`, `.high` | d, N | the same of h and z |

@@ -313,7 +313,8 @@ impl Trainer<'_> {
         let (d, n) = (self.training.width(), self.training.classes());
         let FitOptions { rank, hidden, activation, .. } = self.options;
         let full = match rank {
-            Some(rank) => Width::LowRank { classes: n, features: d, rank: *rank },
+            // each factor has a one behind it
+            Some(rank) => Width::LowRank { classes: n + 1, features: d + 1, rank: *rank },
             None => Width::Full(n * d),
         };
         let (width, hidden) = match job.method {

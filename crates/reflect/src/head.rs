@@ -142,12 +142,21 @@ pub(crate) fn with_input<T>(
             match &statistics.gradients {
                 OfGradients::Products(r) => Prepared::Products(g, h, r.affine()),
                 OfGradients::Pair(of_g, of_h) => {
-                    Prepared::Pair(of_g.affine().apply(g.view()), of_h.affine().apply(h))
+                    let (g, h) = (of_g.affine().apply(g.view()), of_h.affine().apply(h));
+                    Prepared::Pair(with_one(&g), with_one(&h))
                 }
             }
         }
     };
     read(prepared.input())
+}
+
+/// A column of ones behind the others: products of scaled factors alone would lack what is linear in either, and with
+/// it most of what tells the classes apart.
+fn with_one(x: &Array2<f32>) -> Array2<f32> {
+    let mut wider = Array2::ones((x.nrows(), x.ncols() + 1));
+    wider.slice_mut(s![.., ..x.ncols()]).assign(x);
+    wider
 }
 
 impl Head {
@@ -263,6 +272,26 @@ impl Head {
         last.logits(statistics.h.matching(&self.statistics.h).apply(h).view())
     }
 
+    /// As [`Head::matched`], with the running statistics of a stream, in the order given.
+    ///
+    /// # Errors
+    /// The head was not fitted with z-scores.
+    pub fn matched_stream(
+        &self,
+        last: &LastLayer,
+        h: ArrayView2<'_, f32>,
+        z: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
+        let mut stream = self.stream()?;
+        let mut logits = Array2::zeros(z.dim());
+        for row in 0..h.nrows() {
+            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
+            let statistics = stream.next(h, z);
+            logits.slice_mut(s![row..=row, ..]).assign(&self.matched(last, &statistics, h));
+        }
+        Ok(logits)
+    }
+
     /// Number of parameters of a method's network.
     pub fn parameters(&self, method: Method) -> Option<usize> {
         Some(self.networks.first()?.get(&method)?.parameters())
@@ -286,7 +315,7 @@ impl Head {
                     self.about.rank.is_none() && layer.weight.nrows() == n * d
                 }
                 (Method::Reflection, First::LowRank { a, b, .. }) => {
-                    self.about.rank.is_some() && a.nrows() == n && b.nrows() == d
+                    self.about.rank.is_some() && a.nrows() == n + 1 && b.nrows() == d + 1
                 }
                 (_, First::LowRank { .. }) => false,
             };

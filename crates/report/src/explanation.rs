@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use crate::archive::write_npz;
 use crate::colormap::Colormap;
 use crate::error::{DrawError, WriteError};
-use crate::manifest::{Answered, Class, Manifest, SCHEMA_VERSION, Scored, Seen, Stored, TOOL};
+use crate::manifest::{
+    Answered, Class, Manifest, SCHEMA_VERSION, Scored, SecondStage, Seen, Stored, TOOL,
+};
 use crate::overlay::{Style, overlay};
 use crate::panel::{Legend, Tile, panel};
 use crate::picture::{crop_and_fit, write_png};
@@ -51,7 +53,7 @@ pub struct Subject<'a> {
 }
 
 /// Everything that goes into an explanation's folder.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ExplanationReport<'a> {
     /// The photograph.
     pub subject: &'a Subject<'a>,
@@ -65,6 +67,8 @@ pub struct ExplanationReport<'a> {
     pub classes: &'a ClassNames,
     /// How to draw.
     pub drawing: Drawing,
+    /// What a second stage says, if there is one.
+    pub second_stage: Option<SecondStage>,
     /// The command line, for the manifest.
     pub command: &'a str,
 }
@@ -187,6 +191,14 @@ impl ExplanationReport<'_> {
             .collect();
         let then =
             if then.is_empty() { String::new() } else { format!("then {}", then.join(", ")) };
+        let then = match &self.second_stage {
+            Some(second) => {
+                let Scored { index, probability, .. } = second.prediction;
+                let (class, share) = (self.classes.short(index), percent(probability));
+                format!("{then}\non reflection: {class}: {share}")
+            }
+            None => then,
+        };
         let mut tiles = vec![Tile { picture: photo, title: &says, detail: &then }];
         tiles.extend(drawn.iter().map(|d| Tile {
             picture: d.picture.view(),
@@ -277,6 +289,7 @@ impl ExplanationReport<'_> {
             seen: Seen { x: seen.x, y: seen.y, width: seen.width, height: seen.height },
             prediction: self.scored(explanation.predicted),
             top5: self.top(5),
+            second_stage: self.second_stage.clone(),
             questions: drawn.into_iter().map(|d| d.entry).collect(),
             style: drawing.style.name(),
             colormap: drawing.colormap.name(),

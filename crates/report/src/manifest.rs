@@ -50,6 +50,9 @@ pub struct Manifest {
     pub prediction: Scored,
     /// The five classes with the largest logits (fewer if there are fewer), largest first.
     pub top5: Vec<Scored>,
+    /// What the second stage says, if a head was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_stage: Option<SecondStage>,
     /// The questions and what answers them.
     pub questions: Vec<Answered>,
     /// How the pictures are drawn: `authors`, `blend`, `signed`.
@@ -196,6 +199,21 @@ pub struct Scored {
     pub logit: f32,
     /// Softmax probability.
     pub probability: f64,
+}
+
+/// What the second stage makes of a picture, after the classifier.
+#[derive(Clone, Debug, Serialize)]
+pub struct SecondStage {
+    /// Path of the head's file.
+    pub head: String,
+    /// The class it predicts.
+    pub prediction: Scored,
+    /// The five classes with the largest logits of its own (fewer if there are fewer), largest first.
+    pub top5: Vec<Scored>,
+    /// True if both stages predict the same class.
+    pub agrees: bool,
+    /// Total variation `1/2 sum |p - q|` of the stages' probabilities, 0 to 1.
+    pub total_variation: f64,
 }
 
 /// A question and what answers it.

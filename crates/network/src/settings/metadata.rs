@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `architecture` | name of an architecture of the zoo, such as `resnet18` |
 //! | `classes` | JSON list of the classes' names, as many as there are logits and in their order |
+//! | `training` | JSON object that `introspect train` writes: data, what was held out, settings |
 //! | `preprocessing` | JSON object, exactly the `preprocessing` of a manifest ([`Preprocessing`] serialised): |
 //!
 //! | key of `preprocessing` | value |
@@ -67,13 +68,18 @@ pub(crate) fn architecture(weights: &Weights) -> Result<Option<Architecture>> {
 pub(crate) struct Said {
     classes: Option<String>,
     preprocessing: Option<String>,
+    training: Option<String>,
 }
 
 impl Said {
     /// Takes the strings out.
     pub fn new(metadata: &BTreeMap<String, String>) -> Self {
         let get = |key: &str| metadata.get(key).cloned();
-        Self { classes: get("classes"), preprocessing: get("preprocessing") }
+        Self {
+            classes: get("classes"),
+            preprocessing: get("preprocessing"),
+            training: get("training"),
+        }
     }
 
     /// The classifier with what the file says about it.
@@ -81,7 +87,7 @@ impl Said {
         let classes = self.classes.map(|text| classes(&text, &classifier)).transpose()?;
         let preprocessing =
             self.preprocessing.map(|text| preprocessing(&text, &classifier)).transpose()?;
-        Ok(Opened { classes, preprocessing, ..classifier.into() })
+        Ok(Opened { classes, preprocessing, training: self.training, ..classifier.into() })
     }
 }
 

@@ -124,6 +124,7 @@ pub(super) fn open(
         preprocessing: Some(preprocessing),
         crop_ratio: Some(crop_ratio),
         classes,
+        training: None,
     })
 }
 

@@ -92,7 +92,7 @@ pub(super) fn open(
     };
     let prepared = steps.map(|steps| preprocessing(steps, classifier.channels())).transpose()?;
     let (preprocessing, crop_ratio) = prepared.unzip();
-    Ok(Opened { classifier, preprocessing, crop_ratio, classes })
+    Ok(Opened { classifier, preprocessing, crop_ratio, classes, training: None })
 }
 
 /// Torchvision's name of a tensor: blocks are `stages.I.layers.J`, their convolutions `layer.K`.

@@ -1,0 +1,262 @@
+//! `introspect evaluate`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use introspective_measure::{
+    CompareOptions, Comparison, Curves, Method as Compared, Metric, compare, curves,
+};
+use introspective_network::Statistics as BatchNorm;
+use introspective_reflect::{Head, Scaling};
+use introspective_report::{
+    EvaluationFacts, Existing, RunFolder, Skipped, evaluation_csv, evaluation_page,
+};
+use ndarray::Array2;
+use serde_json::{Value, json};
+
+use crate::args::{EvaluateArgs, SplitArg};
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::second::extract::Interrupted;
+use crate::second::methods::{Scored, of_features, of_head, reason};
+use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file};
+use crate::second::{bar, head};
+
+/// Where results go unless `--out` says otherwise.
+const DEFAULT_OUT: &str = "introspect-evaluation";
+
+/// Measures all methods on the same images.
+pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
+    output::limit_threads(args.run.threads)?;
+    let interrupt = Interrupt::watch()?;
+    let existing = match (&args.out, args.force) {
+        (_, true) => Existing::Force,
+        (Some(_), false) => Existing::Refuse,
+        (None, false) => Existing::ReplaceOurs,
+    };
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
+    if let Some(path) = args.save_features.as_ref().filter(|path| path.exists() && !args.force) {
+        bail!(
+            "--save-features {} is there already; choose another name, or add --force",
+            path.display()
+        );
+    }
+    let folder = RunFolder::open(&out, existing)?;
+    let opened = head::open(args.head.as_deref(), &args.run.network)?;
+    let scalings: Vec<Scaling> =
+        args.scaling.iter().map(|name| head::scaling(name)).collect::<Result<_>>()?;
+
+    let evaluation = match evaluated(args, opened.as_ref(), &scalings, &interrupt) {
+        Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
+            eprintln!("interrupted; nothing was written");
+            return Ok(ExitCode::from(Interrupt::EXIT_CODE));
+        }
+        other => other?,
+    };
+    let staged = folder.stage()?;
+    evaluation.write(staged.path())?;
+    let place = staged.commit_into(None)?;
+    if args.json {
+        output::line(&evaluation.json()?.to_string())?;
+    } else {
+        evaluation.print()?;
+        output::line(&format!("  {}", place.join("report.html").display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was measured.
+struct Evaluation {
+    comparison: Comparison,
+    curves: Vec<Curves>,
+    skipped: Vec<Skipped>,
+    notes: Vec<String>,
+    facts: BTreeMap<String, Value>,
+}
+
+fn evaluated(
+    args: &EvaluateArgs,
+    head: Option<&(Head, PathBuf)>,
+    scalings: &[Scaling],
+    interrupt: &Interrupt,
+) -> Result<Evaluation> {
+    let mut batch_norm =
+        Err("features are given, and this needs the network and the pictures".to_owned());
+    let wants_batch_norm = scalings.contains(&Scaling::Batch);
+    let Source { features, owner, mut facts } = match (&args.data.features, &args.data.data) {
+        (Some(path), _) => from_file(path, true)?,
+        (None, Some(data)) => {
+            let (source, logits) = extracted(args, data, wants_batch_norm, interrupt)?;
+            batch_norm = logits;
+            source
+        }
+        (None, None) => bail!("give labelled pictures with --data, or features with --features"),
+    };
+    if let Some(path) = &args.save_features {
+        features.write(path).context("--save-features")?;
+    }
+    if let Some((head, _)) = head {
+        head.check_fits(owner.sha256.as_deref(), features.width(), features.classes())?;
+    }
+    let (mut methods, mut skipped) = match head {
+        Some((head, _)) => of_head(head, &features, scalings)?,
+        None => of_features(&features),
+    };
+    if wants_batch_norm {
+        match batch_norm {
+            Ok(logits) => {
+                methods.push(Scored { name: "f-batch-norm".to_owned(), seeds: vec![logits] })
+            }
+            Err(why) => skipped.push(reason("f-batch-norm", &why)),
+        }
+    }
+    let compared: Vec<Compared<'_>> = methods.iter().map(Scored::compared).collect();
+    let options = CompareOptions {
+        resamples: args.resamples as usize,
+        seed: args.seed,
+        bins: args.bins.into(),
+        ..CompareOptions::default()
+    };
+    let comparison = compare(&compared, &features.labels, &options)?;
+    let curves = compared
+        .iter()
+        .map(|method| curves(method, &features.labels, options.bins))
+        .collect::<Result<_, _>>()?;
+    let mut notes = Vec::new();
+    if let Some((head, path)) = head {
+        facts.insert("head".to_owned(), json!(path.display().to_string()));
+        facts.insert("head_about".to_owned(), serde_json::to_value(&head.about)?);
+        if !head.about.kept_unseen {
+            notes.push(
+                "The temperatures were fitted on images that the classifier may have been trained on; they may be too low."
+                    .to_owned(),
+            );
+        }
+    }
+    if scalings.iter().any(|s| matches!(s, Scaling::Batch | Scaling::Stream)) {
+        notes.push(
+            "Methods named -batch, -stream, f-matched and f-batch-norm use statistics of the images being scored: each \
+             prediction depends on the others, and they fail where classes are not balanced."
+                .to_owned(),
+        );
+    }
+    facts.insert("command".to_owned(), json!(output::command_line()));
+    facts.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    Ok(Evaluation { comparison, curves, skipped, notes, facts })
+}
+
+type BatchNormLogits = std::result::Result<Array2<f32>, String>;
+
+fn extracted(
+    args: &EvaluateArgs,
+    data: &Path,
+    wants_batch_norm: bool,
+    interrupt: &Interrupt,
+) -> Result<(Source, BatchNormLogits)> {
+    let network = Network::open(&args.run, usize::MAX)?;
+    let part = args.data.split.unwrap_or(SplitArg::Test);
+    let labelled = Labelled::open(data, part, args.data.split.is_some(), &network)?;
+    let extractor = network.extractor(BatchNorm::Stored)?;
+    let count = labelled.set.len();
+    let progress = bar(!args.json, count * (1 + usize::from(wants_batch_norm)), "pictures");
+    let extraction = network.extraction(&extractor, interrupt, &progress);
+    let extracted = extraction.collect(0..count, &labelled.reader(), &|n| labelled.set.name(n))?;
+    let rows = extracted.rows.clone();
+    if rows.is_empty() {
+        bail!("{}: none of {count} pictures could be read", data.display());
+    }
+    let features = network.features(extracted, &labelled.labels)?;
+    let mut batch_norm = Err("it was not asked for".to_owned());
+    if wants_batch_norm {
+        batch_norm = batch_norm_logits(&network, &labelled, &rows, args.seed, interrupt, &progress)
+            .map_err(|error| output::chain(&error));
+        if interrupt.came() {
+            return Err(Interrupted.into());
+        }
+    }
+    progress.finish_and_clear();
+    let mut facts = labelled.facts(data);
+    facts.insert("left_out".to_owned(), json!(count - rows.len()));
+    facts.insert("classifier".to_owned(), json!(network.opened.classifier.name()));
+    facts.insert("classifier_sha256".to_owned(), json!(network.opened.classifier.sha256()));
+    facts.insert("runtime".to_owned(), json!(network.opened.classifier.runtime().to_string()));
+    Ok((Source { features, owner: network.owner(), facts }, batch_norm))
+}
+
+impl Evaluation {
+    fn json(&self) -> Result<Value> {
+        let mut value = serde_json::to_value(&self.comparison)?;
+        value["skipped"] = self
+            .skipped
+            .iter()
+            .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
+            .collect();
+        value["notes"] = json!(self.notes);
+        value["facts"] = json!(self.facts);
+        Ok(value)
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text)
+                .with_context(|| format!("{}: cannot be written", path.display()))
+        };
+        let page = evaluation_page(&self.comparison, &self.curves, &self.page_facts());
+        write("report.html", page)?;
+        write("evaluation.csv", evaluation_csv(&self.comparison)?)?;
+        write("evaluation.json", serde_json::to_string_pretty(&self.json()?)? + "\n")?;
+        let files = ["report.html", "evaluation.csv", "evaluation.json", "manifest.json"];
+        let manifest = json!({
+            "schema_version": introspective_report::manifest::SCHEMA_VERSION,
+            "tool": introspective_report::manifest::TOOL,
+            "version": env!("CARGO_PKG_VERSION"),
+            "command": output::command_line(),
+            "facts": self.facts,
+            "files": files,
+        });
+        write("manifest.json", serde_json::to_string_pretty(&manifest)? + "\n")
+    }
+
+    fn print(&self) -> Result<()> {
+        let shown = [Metric::Accuracy, Metric::Nll, Metric::Brier, Metric::Ece, Metric::Aurc];
+        let width = self.comparison.methods.iter().map(|m| m.name.len()).max().unwrap_or(0);
+        let titles: Vec<String> =
+            shown.iter().map(|metric| format!("{:>24}", metric.key())).collect();
+        output::line(&format!("{:<width$}{}", "", titles.join("")))?;
+        for method in &self.comparison.methods {
+            let cells: Vec<String> = shown
+                .iter()
+                .filter_map(|metric| method.metrics.get(*metric))
+                .map(|e| format!("{:>24}", format!("{:.4} ({:.4}-{:.4})", e.value, e.low, e.high)))
+                .collect();
+            output::line(&format!("{:<width$}{}", method.name, cells.join("")))?;
+        }
+        for skipped in &self.skipped {
+            output::line(&format!("{:<width$}  skipped: {}", skipped.name, skipped.reason))?;
+        }
+        for note in &self.notes {
+            output::line(&format!("note: {note}"))?;
+        }
+        let level = 100.0 * self.comparison.level;
+        output::line(&format!(
+            "{} images; in brackets {level:.0} % intervals ({} resamples)",
+            self.comparison.n, self.comparison.resamples
+        ))
+    }
+
+    fn page_facts(&self) -> EvaluationFacts {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        EvaluationFacts {
+            title: "Evaluation of both stages".to_owned(),
+            facts: self.facts.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+            notes: self.notes.clone(),
+            skipped: self.skipped.clone(),
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! `introspect fit`.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use introspective_data::{Augmentation, held_out};
+use introspective_network::Statistics;
+use introspective_reflect::{
+    Activation, Features, FitOptions, Head, KeepState, Loss, Method, ReflectError, Scaler,
+    Schedule, Target, fit, largest, split,
+};
+use serde_json::{Value, json};
+
+use crate::args::{AugmentArg, FitArgs, SplitArg};
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::second::bar;
+use crate::second::extract::{Interrupted, Reader, make_folder};
+use crate::second::source::{Labelled, Network, Source, from_file};
+
+/// Epochs between two checkpoints of a network.
+const CHECKPOINT_EVERY: usize = 10;
+
+/// Fits the second stage and writes its file.
+pub fn run(args: &FitArgs) -> Result<ExitCode> {
+    let options = options(args)?;
+    output::limit_threads(args.run.threads)?;
+    refuse_existing(args)?;
+    let interrupt = Interrupt::watch()?;
+    let work = work_folder(args)?;
+    match fitted(args, &options, &work, &interrupt) {
+        Ok((head, summary)) => {
+            head.write(&args.out)?;
+            // what it was for is done
+            let _ = fs::remove_dir_all(&work);
+            print(args, &head, &summary)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if stopped(&error) => {
+            eprintln!(
+                "interrupted; the same command with --resume goes on from {}",
+                work.display()
+            );
+            Ok(ExitCode::from(Interrupt::EXIT_CODE))
+        }
+        Err(error) => {
+            // nothing in it that would be worth going on with
+            let _ = fs::remove_dir(&work);
+            Err(error)
+        }
+    }
+}
+
+fn stopped(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Interrupted>().is_some()
+        || matches!(error.downcast_ref::<ReflectError>(), Some(ReflectError::Stopped))
+}
+
+fn fitted(
+    args: &FitArgs,
+    options: &FitOptions,
+    work: &Path,
+    interrupt: &Interrupt,
+) -> Result<(Head, Summary)> {
+    let Source { features, owner, mut facts } = match (&args.data.features, &args.data.data) {
+        (Some(path), _) => from_file(path, true)?,
+        (None, Some(data)) => extracted(args, data, work, interrupt)?,
+        (None, None) => bail!("give labelled pictures with --data, or features with --features"),
+    };
+    let clean = facts.get("images").and_then(Value::as_u64).map_or(features.len(), |n| n as usize);
+    if let Some(path) = &args.save_features {
+        features.write(path).context("--save-features")?;
+    }
+    let kept = kept(args, &features, clean)?;
+    let (training, kept) = apart(&features, &kept, clean);
+    drop(features);
+    facts.insert("kept".to_owned(), json!(kept.len()));
+
+    let jobs = options.seeds * if options.controls { Method::ALL.len() } else { 1 };
+    let progress = bar(!args.json, jobs * options.schedule.epochs, "epochs");
+    let state = KeepState { folder: work.to_owned(), every: CHECKPOINT_EVERY };
+    let watch = |news: introspective_reflect::Progress<'_>| {
+        match news.figures {
+            Some(figures) => {
+                progress.inc(1);
+                progress.set_message(format!(
+                    "({} {}: loss {:.4}, accuracy {:.3})",
+                    news.method.name(),
+                    news.seed,
+                    figures.loss,
+                    figures.accuracy
+                ));
+            }
+            None => progress.inc(news.epoch as u64),
+        }
+        if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let result = fit(&training, &kept, &owner, options, Some(&state), &watch);
+    progress.finish_and_clear();
+    let mut head = result?;
+    facts.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    facts.insert("command".to_owned(), json!(output::command_line()));
+    head.about.facts = facts;
+    let summary = Summary::of(&head, &kept);
+    Ok((head, summary))
+}
+
+/// Runs the network over the pictures, and the changed copies of them.
+fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) -> Result<Source> {
+    let network = Network::open(&args.run, usize::MAX)?;
+    let part = args.data.split.unwrap_or(SplitArg::Train);
+    let labelled = Labelled::open(data, part, args.data.split.is_some(), &network)?;
+    let images = labelled.set.len();
+    let augmentation = augmentation(args.augment);
+    let copies = augmentation.map_or(0, |_| usize::from(args.copies));
+    let count = images * (1 + copies);
+
+    let (set, seed) = (Arc::clone(&labelled.set), args.seed);
+    let read: Arc<Reader> = Arc::new(move |number| {
+        let picture = set.picture(number % images)?;
+        Ok(match augmentation {
+            Some(augmentation) if number >= images => {
+                augmentation.apply(picture, seed, number as u64)
+            }
+            _ => picture,
+        })
+    });
+    let extractor = network.extractor(Statistics::Stored)?;
+    let progress = bar(!args.json, count, "pictures");
+    let extraction = network.extraction(&extractor, interrupt, &progress);
+    let identity = json!({
+        "classifier": network.opened.classifier.sha256(),
+        "data": labelled.set.fingerprint(),
+        "preprocessing": &network.preprocessing,
+        "augment": format!("{:?}", args.augment),
+        "copies": copies,
+        "seed": if copies > 0 { Some(seed) } else { None },
+        "runtime": network.opened.classifier.runtime(),
+        "batch": extraction.batch,
+    });
+    let name = |number: usize| labelled.set.name(number % images);
+    let extracted = extraction.collect_stored(count, &read, &name, work, &identity.to_string());
+    progress.finish_and_clear();
+    let extracted = extracted?;
+    if extracted.rows.is_empty() {
+        bail!("{}: none of {images} pictures could be read", data.display());
+    }
+    let rows = extracted.rows.clone();
+    let labels: Vec<usize> = (0..count).map(|number| labelled.labels[number % images]).collect();
+    let mut features = network.features(extracted, &labels)?;
+    // clean ones come first, and of those some may be known to be new to the network
+    if let Some(held) = labelled.held_out_in_training(&network)? {
+        let mut unseen = vec![false; images];
+        for index in held {
+            unseen[index] = true;
+        }
+        features.held_out = rows.iter().map(|&row| unseen[row % images]).collect();
+    }
+    let clean = rows.iter().filter(|&&row| row < images).count();
+    let mut facts = labelled.facts(data);
+    facts.insert("images".to_owned(), json!(clean));
+    facts.insert("left_out".to_owned(), json!(images - clean));
+    facts.insert("augment".to_owned(), json!(format!("{:?}", args.augment).to_lowercase()));
+    facts.insert("copies".to_owned(), json!(copies));
+    facts.insert("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?);
+    Ok(Source { features, owner: network.owner(), facts })
+}
+
+/// Rows kept aside for the temperatures: those that the classifier has not seen, where that is known; else a share
+/// drawn from each class. Of changed copies none.
+fn kept(args: &FitArgs, features: &Features, clean: usize) -> Result<Vec<usize>> {
+    let unseen: Vec<usize> =
+        (0..clean).filter(|&row| features.held_out.get(row).copied().unwrap_or(false)).collect();
+    if !unseen.is_empty() {
+        return Ok(unseen);
+    }
+    eprintln!(
+        "note: nothing says which images the classifier was not trained on; temperatures are fitted on a share \
+         (--fit-split {}) that it may have seen, and then come out too low",
+        args.fit_split
+    );
+    let labels = &features.labels[..clean];
+    Ok(held_out(labels, args.fit_split, args.seed).context("--fit-split")?.held)
+}
+
+/// Training and kept features: of the kept images neither they nor their copies are trained on.
+fn apart(features: &Features, kept: &[usize], clean: usize) -> (Features, Features) {
+    if clean == features.len() {
+        return split(features, kept);
+    }
+    // copies follow the clean images in the same order; where pictures were left out they are left out of each round
+    let mut aside = vec![false; clean];
+    for &row in kept {
+        aside[row] = true;
+    }
+    let rest: Vec<usize> = (0..features.len()).filter(|&row| !aside[row % clean]).collect();
+    (features.select(&rest), features.select(kept))
+}
+
+fn augmentation(arg: AugmentArg) -> Option<Augmentation> {
+    match arg {
+        AugmentArg::None => None,
+        AugmentArg::Flip => Some(Augmentation::Flip),
+        AugmentArg::CropFlip => Some(Augmentation::CropFlip),
+        AugmentArg::Mild => Some(Augmentation::Mild),
+    }
+}
+
+fn options(args: &FitArgs) -> Result<FitOptions> {
+    // clap let only these through
+    let named = |found: Option<_>| found.context("unknown name");
+    let options = FitOptions {
+        loss: named(Loss::ALL.into_iter().find(|loss| loss.name() == args.loss))?,
+        target: Target::ALL
+            .into_iter()
+            .find(|target| target.name() == args.target)
+            .context("--target")?,
+        height: args.height,
+        scaler: Scaler::ALL
+            .into_iter()
+            .find(|scaler| scaler.name() == args.scaler)
+            .context("--scaler")?,
+        rank: args.rank.map(|rank| rank as usize),
+        hidden: hidden(&args.hidden)?,
+        activation: Activation::ALL
+            .into_iter()
+            .find(|activation| activation.name() == args.activation)
+            .context("--activation")?,
+        schedule: Schedule {
+            epochs: args.epochs as usize,
+            batch: args.fit_batch as usize,
+            learning_rate: args.lr,
+            milestones: args.milestones.clone(),
+            decay: args.decay,
+            momentum: args.momentum,
+            weight_decay: args.weight_decay,
+        },
+        seed: args.seed,
+        seeds: args.seeds as usize,
+        controls: !args.without_controls,
+    };
+    options.check()?;
+    if !(args.fit_split > 0.0 && args.fit_split < 1.0) {
+        bail!("--fit-split {}: expected a share between 0 and 1", args.fit_split);
+    }
+    Ok(options)
+}
+
+fn hidden(text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
+        .collect::<Option<_>>()
+        .with_context(|| format!("--hidden {text}: expected sizes such as 300,100, or none"))
+}
+
+fn refuse_existing(args: &FitArgs) -> Result<()> {
+    let named = [("--out", Some(&args.out)), ("--save-features", args.save_features.as_ref())];
+    for (flag, path) in named {
+        if let Some(path) = path.filter(|path| path.exists() && !args.force) {
+            bail!(
+                "{flag} {} is there already; choose another name, or add --force",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where parts of the work are kept until it is done, beside the file it is for.
+fn work_folder(args: &FitArgs) -> Result<PathBuf> {
+    let name =
+        args.out.file_name().with_context(|| format!("--out {}: no file", args.out.display()))?;
+    let mut hidden = name.to_owned();
+    hidden.push(".work");
+    let work = args.out.with_file_name(hidden);
+    if work.exists() {
+        if args.resume {
+            return Ok(work);
+        }
+        if !args.force {
+            bail!(
+                "{} is there, which an interrupted fit left: --resume goes on with it, --force begins anew",
+                work.display()
+            );
+        }
+        fs::remove_dir_all(&work)
+            .with_context(|| format!("{}: cannot be removed", work.display()))?;
+    }
+    make_folder(&work)?;
+    Ok(work)
+}
+
+/// How the classifier and each method do on the kept images.
+struct Summary {
+    rows: Vec<(String, f64)>,
+}
+
+impl Summary {
+    fn of(head: &Head, kept: &Features) -> Self {
+        let accuracy = |logits: ndarray::ArrayView2<'_, f32>| {
+            let rows = logits.outer_iter().zip(&kept.labels);
+            let right = rows.filter(|(row, label)| largest(*row) == **label).count();
+            right as f64 / kept.len().max(1) as f64
+        };
+        let mut rows = vec![("f".to_owned(), accuracy(kept.z.view()))];
+        for method in Method::ALL {
+            let logits = head.logits(method, 0, &head.statistics, kept.h.view(), kept.z.view());
+            rows.extend(logits.map(|logits| (method.name().to_owned(), accuracy(logits.view()))));
+        }
+        Self { rows }
+    }
+}
+
+fn print(args: &FitArgs, head: &Head, summary: &Summary) -> Result<()> {
+    let about = &head.about;
+    if args.json {
+        let accuracies: serde_json::Map<String, Value> =
+            summary.rows.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let line = json!({
+            "head": args.out.display().to_string(),
+            "about": about,
+            "parameters": head.parameters(Method::Reflection),
+            "kept_accuracy": accuracies,
+        });
+        return output::line(&line.to_string());
+    }
+    let parameters = head.parameters(Method::Reflection).unwrap_or(0);
+    output::line(&format!(
+        "H of {parameters} parameters, {} classes, {} features; M = {:.4}; trained on {} images",
+        about.classes, about.features, about.question.height, about.trained_on
+    ))?;
+    let temperatures = about.seeds.first().map(|seed| &seed.temperatures);
+    for (name, accuracy) in &summary.rows {
+        let method = Method::ALL.into_iter().find(|method| method.name() == name);
+        let temperature = method.map_or(Some(about.temperature), |method| {
+            temperatures.and_then(|all| all.get(&method).copied())
+        });
+        let temperature = temperature.unwrap_or(1.0);
+        output::line(&format!(
+            "  {name:<11} accuracy {accuracy:.4} on the {} images kept aside; temperature {temperature:.3}",
+            about.kept
+        ))?;
+    }
+    output::line(&format!("  {}", args.out.display()))
+}

@@ -1,0 +1,481 @@
+//! `introspect fit`, `predict`, `evaluate` and `explain --head` as a stranger would run them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{introspect, manifest, names, photograph, small_network, stderr, stdout};
+use introspective_data::arrays::{Values, write_npz, write_safetensors};
+use introspective_reflect::{Features, LastLayer};
+use ndarray::{Array1, Array2};
+use serde_json::Value;
+
+const CLASSES: usize = 3;
+const WIDTH: usize = 8;
+
+/// Features of classes that overlap: `h` scattered about a centre a class, and a last layer that reads it.
+fn features(count: usize, seed: usize) -> Features {
+    let mut noise = common::generated::uniform(&format!("features {seed}"));
+    let labels: Vec<usize> = (0..count).map(|row| row % CLASSES).collect();
+    let h = Array2::from_shape_fn((count, WIDTH), |(row, k)| {
+        let centre = if k % CLASSES == labels[row] { 1.0 } else { 0.0 };
+        (centre + 2.5 * (noise.next().unwrap() - 0.5)) as f32
+    });
+    let weight =
+        Array2::from_shape_fn((CLASSES, WIDTH), |(i, k)| if k % CLASSES == i { 1.0 } else { 0.0 });
+    let last = LastLayer { weight, bias: Array1::from(vec![0.1, 0.0, -0.1]) };
+    Features {
+        z: last.logits(h.view()),
+        h,
+        labels,
+        held_out: Vec::new(),
+        last_layer: Some(last),
+        names: Some(["ant", "bee", "cat"].map(str::to_owned).to_vec()),
+    }
+}
+
+fn written(folder: &Path) {
+    features(600, 1).write(&folder.join("train.npz")).unwrap();
+    features(300, 2).write(&folder.join("test.safetensors")).unwrap();
+}
+
+const FIT: [&str; 9] =
+    ["fit", "--features", "train.npz", "--epochs", "12", "--hidden", "10,6", "--fit-batch", "32"];
+
+fn fit(folder: &Path, more: &[&str]) -> std::process::Output {
+    introspect(folder, &[&FIT[..], more].concat())
+}
+
+fn json(run: &std::process::Output) -> Value {
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(run));
+    serde_json::from_str(&stdout(run)).unwrap()
+}
+
+#[test]
+fn features_are_fitted_evaluated_and_predicted() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    written(place);
+    let run = fit(place, &["--out", "head.safetensors", "--seeds", "2", "--json"]);
+    let fitted = json(&run);
+    assert_eq!(fitted["about"]["classes"], 3);
+    assert_eq!(fitted["about"]["trained_on"], 540);
+    assert_eq!(fitted["about"]["kept"], 60);
+    assert!(stderr(&run).contains("--fit-split 0.1"), "{}", stderr(&run));
+    assert_eq!(names(place), ["head.safetensors", "test.safetensors", "train.npz"]);
+
+    let flags = ["evaluate", "--features", "test.safetensors", "--head", "head.safetensors"];
+    let more = ["--scaling", "batch", "--resamples", "50", "--json"];
+    let result = json(&introspect(place, &[&flags[..], &more].concat()));
+    assert_eq!(result["n"], 300);
+    let methods: Vec<&str> =
+        result["methods"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        methods,
+        [
+            "f",
+            "f+temperature",
+            "linear-h",
+            "mlp-h",
+            "mlp-hz",
+            "reflection",
+            "reflection+temperature",
+            "linear-h-batch",
+            "mlp-h-batch",
+            "mlp-hz-batch",
+            "reflection-batch",
+            "f-matched"
+        ]
+    );
+    assert_eq!(result["skipped"][0]["name"], "f-batch-norm");
+    let (f, reflection) = (&result["methods"][0], &result["methods"][5]);
+    assert_eq!(f["seeds"], 1);
+    assert_eq!(reflection["seeds"], 2);
+    assert!(f.get("minus_f").is_none() || f["minus_f"].is_null());
+    for metric in
+        ["accuracy", "nll", "brier", "ece", "adaptive_ece", "classwise_ece", "mce", "aurc"]
+    {
+        for part in ["value", "low", "high"] {
+            assert!(f["metrics"][metric][part].is_f64(), "{metric} {part}");
+            assert!(reflection["minus_f"][metric][part].is_f64(), "{metric} {part}");
+        }
+    }
+    assert_eq!(f["metrics"]["ece"]["bins"], 15);
+    // the accuracy of f is that of the logits
+    let test = features(300, 2);
+    let right = test.z.outer_iter().zip(&test.labels).filter(|(z, label)| {
+        let best =
+            (0..CLASSES).fold(0, |best, class| if z[class] > z[best] { class } else { best });
+        best == **label
+    });
+    let expected = right.count() as f64 / 300.0;
+    assert!((f["metrics"]["accuracy"]["value"].as_f64().unwrap() - expected).abs() < 1e-12);
+    // a temperature changes no prediction
+    assert_eq!(result["methods"][1]["minus_f"]["accuracy"]["value"], 0.0);
+    let out = place.join("introspect-evaluation");
+    let files = ["evaluation.csv", "evaluation.json", "manifest.json", "report.html"];
+    assert_eq!(names(&out), files);
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("reflection-batch") && page.contains("f-batch-norm"));
+    let stored: Value =
+        serde_json::from_slice(&fs::read(out.join("evaluation.json")).unwrap()).unwrap();
+    assert_eq!(stored["methods"], result["methods"]);
+
+    let flags = ["predict", "--features", "test.safetensors", "--head", "head.safetensors"];
+    let run = introspect(place, &flags);
+    let lines: Vec<Value> =
+        stdout(&run).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 300);
+    let right = lines.iter().zip(&test.labels);
+    let right = right.filter(|(line, label)| line["f"]["prediction"] == **label).count();
+    assert!((right as f64 / 300.0 - expected).abs() < 1e-12);
+    let sum: f64 = lines[0]["reflection"]["probabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p.as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+    assert!(["ant", "bee", "cat"].contains(&lines[7]["f"]["class"].as_str().unwrap()));
+    let table = stdout(&introspect(place, &[&flags[..], &["--csv"]].concat()));
+    assert_eq!(table.lines().count(), 301);
+    assert!(table.starts_with("image,f_prediction,f_class,"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_whatever_the_threads() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    written(place);
+    // the command line is a part of the file, and so has to be the same
+    let mut heads = Vec::new();
+    for threads in ["1", "2", "3"] {
+        let run = Command::new(env!("CARGO_BIN_EXE_introspect"))
+            .args([&FIT[..], &["--out", "head.safetensors", "--force"]].concat())
+            .env("RAYON_NUM_THREADS", threads)
+            .current_dir(place)
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        heads.push(fs::read(place.join("head.safetensors")).unwrap());
+    }
+    assert!(heads.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn a_killed_fit_resumes_to_the_same_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    features(3000, 1).write(&place.join("train.npz")).unwrap();
+    let args = [
+        "fit",
+        "--features",
+        "train.npz",
+        "--epochs",
+        "150",
+        "--hidden",
+        "40",
+        "--resume",
+        "--out",
+        "head.safetensors",
+    ];
+    let alone = introspect(place, &args);
+    assert_eq!(alone.status.code(), Some(0), "{}", stderr(&alone));
+    let expected = fs::read(place.join("head.safetensors")).unwrap();
+    fs::remove_file(place.join("head.safetensors")).unwrap();
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_introspect"))
+        .args(args)
+        .current_dir(place)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let work = place.join("head.safetensors.work");
+    let begun = Instant::now();
+    // killed as soon as there is something to go on with
+    while !fs::read_dir(&work).is_ok_and(|mut files| files.next().is_some()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no checkpoint came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.join("head.safetensors").exists(), "it was done before it was killed");
+
+    let without: Vec<&str> = args.into_iter().filter(|arg| *arg != "--resume").collect();
+    let run = introspect(place, &without);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(
+        stderr(&run).contains("--resume goes on with it, --force begins anew"),
+        "{}",
+        stderr(&run)
+    );
+    let run = introspect(place, &args);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert!(fs::read(place.join("head.safetensors")).unwrap() == expected);
+    assert!(!work.exists());
+}
+
+#[test]
+fn diverging_losses_say_where_and_what_to_try() {
+    let place = tempfile::tempdir().unwrap();
+    written(place.path());
+    let run = fit(place.path(), &["--out", "head.safetensors", "--lr", "1e30"]);
+    assert_eq!(run.status.code(), Some(2));
+    let said = stderr(&run);
+    assert!(
+        said.contains("the loss is NaN at epoch") || said.contains("the loss is inf at epoch"),
+        "{said}"
+    );
+    assert!(said.contains("try a lower --lr"), "{said}");
+    assert!(!place.path().join("head.safetensors").exists());
+}
+
+#[test]
+fn heads_on_the_wrong_features_and_impossible_scalings_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    written(place);
+    let run = fit(place, &["--out", "head.safetensors", "--without-controls"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    // another width
+    let mut wide = features(30, 3);
+    wide.h = Array2::zeros((30, WIDTH + 1));
+    wide.last_layer = None;
+    wide.write(&place.join("wide.npz")).unwrap();
+    for command in ["predict", "evaluate"] {
+        let run =
+            introspect(place, &[command, "--features", "wide.npz", "--head", "head.safetensors"]);
+        assert_eq!(run.status.code(), Some(2));
+        assert!(
+            stderr(&run).contains("its features have 8 values, these have 9"),
+            "{}",
+            stderr(&run)
+        );
+    }
+    let flags = ["predict", "--features", "test.safetensors", "--head", "head.safetensors"];
+    let run = introspect(place, &[&flags[..], &["--scaling", "stream"]].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("fit it with --scaler zscore"), "{}", stderr(&run));
+    // what an evaluation cannot have goes to skipped, with the reason
+    let flags = [
+        "evaluate",
+        "--features",
+        "test.safetensors",
+        "--head",
+        "head.safetensors",
+        "--resamples",
+        "20",
+        "--json",
+    ];
+    let result = json(&introspect(place, &[&flags[..], &["--scaling", "stream"]].concat()));
+    let skipped: Vec<&str> =
+        result["skipped"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert!(skipped.contains(&"linear-h") && skipped.contains(&"reflection-stream"), "{skipped:?}");
+
+    // a head is not overwritten, and a file of weights is none
+    let run = fit(place, &["--out", "head.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("is there already"), "{}", stderr(&run));
+    let run =
+        introspect(place, &["predict", "--features", "train.npz", "--head", "test.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("test.safetensors"), "{}", stderr(&run));
+}
+
+#[test]
+fn a_stream_and_a_low_rank_can_be_had() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    written(place);
+    let run = fit(
+        place,
+        &["--out", "head.safetensors", "--scaler", "zscore", "--rank", "2", "--lr", "0.05"],
+    );
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let flags = [
+        "evaluate",
+        "--features",
+        "test.safetensors",
+        "--head",
+        "head.safetensors",
+        "--resamples",
+        "20",
+        "--json",
+    ];
+    let result = json(&introspect(place, &[&flags[..], &["--scaling", "stream,batch"]].concat()));
+    let accuracy = |name: &str| {
+        let methods = result["methods"].as_array().unwrap();
+        let method = methods.iter().find(|m| m["name"] == name).unwrap();
+        method["metrics"]["accuracy"]["value"].as_f64().unwrap()
+    };
+    // the test set is drawn as the training set was: scaling by either changes little
+    for name in ["reflection-stream", "f-matched-stream", "f-matched", "reflection-batch"] {
+        assert!(
+            (accuracy(name) - accuracy("f")).abs() < 0.12,
+            "{name}: {} {}",
+            accuracy(name),
+            accuracy("f")
+        );
+    }
+}
+
+#[test]
+fn features_that_do_not_fit_are_refused_by_name() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    let Features { h, z, .. } = features(30, 1);
+    write_npz(place.join("unlabelled.npz"), &[("h", Values::from(&h)), ("z", Values::from(&z))])
+        .unwrap();
+    write_safetensors(place.join("h.safetensors"), &[("h", Values::from(&h))]).unwrap();
+    let run = introspect(place, &["fit", "--features", "unlabelled.npz", "--out", "x.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("it has no `labels`"), "{}", stderr(&run));
+    let run = introspect(place, &["fit", "--features", "h.safetensors", "--out", "x.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("no `z`, the logits"), "{}", stderr(&run));
+    let run = introspect(place, &["fit", "--out", "x.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("--data"), "{}", stderr(&run));
+    // nothing is left behind
+    assert_eq!(names(place), ["h.safetensors", "unlabelled.npz"]);
+    // without a head the first stage predicts alone
+    let run = introspect(place, &["predict", "--features", "unlabelled.npz"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert!(stderr(&run).contains("--head names it"), "{}", stderr(&run));
+    let line: Value = serde_json::from_str(stdout(&run).lines().next().unwrap()).unwrap();
+    assert!(line.get("reflection").is_none() && line["f"]["confidence"].is_f64());
+}
+
+/// A folder of pictures with a class a folder, and a network that was never trained.
+fn pictures(place: &Path) {
+    for (part, count) in [("train", 8), ("test", 4)] {
+        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
+            let folder = place.join("data").join(part).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let seed = 100 * class + index + 50 * usize::from(part == "test");
+                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
+            }
+        }
+    }
+    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
+    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
+}
+
+const NETWORK: [&str; 8] =
+    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];
+
+#[test]
+fn pictures_go_through_both_stages() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    fs::write(place.join("data/train/bee/broken.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
+    fs::create_dir(place.join("data/train/dog")).unwrap();
+    let flags =
+        ["fit", "--data", "data", "--out", "head.safetensors", "--epochs", "3", "--hidden", "5"];
+    let more = ["--save-features", "features.npz", "--fit-split", "0.25", "--json"];
+    let run = introspect(place, &[&flags[..], &NETWORK, &more].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("\"dog\""), "{}", stderr(&run));
+    fs::remove_dir(place.join("data/train/dog")).unwrap();
+
+    let run = introspect(place, &[&flags[..], &NETWORK, &more].concat());
+    let fitted = json(&run);
+    assert!(stderr(&run).contains("left out: bee/broken.png"), "{}", stderr(&run));
+    assert_eq!(fitted["about"]["facts"]["images"], 24);
+    assert_eq!(fitted["about"]["facts"]["left_out"], 1);
+    // what was written is what a file of features is
+    let features = Features::read(&place.join("features.npz")).unwrap();
+    assert_eq!((features.len(), features.width(), features.classes()), (24, 64, 3));
+    let z = features.last_layer.as_ref().unwrap().logits(features.h.view());
+    assert!((&z - &features.z).iter().all(|d| d.abs() < 1e-4));
+
+    let evaluate = ["evaluate", "--data", "data", "--resamples", "20", "--json", "--out", "e1"];
+    let more = ["--head", "head.safetensors", "--scaling", "batch"];
+    let result = json(&introspect(place, &[&evaluate[..], &NETWORK, &more].concat()));
+    assert_eq!(result["n"], 12);
+    let names_of = |result: &Value| -> Vec<String> {
+        let methods = result["methods"].as_array().unwrap();
+        methods.iter().map(|m| m["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names_of(&result).contains(&"f-batch-norm".to_owned()));
+
+    // predictions do not depend on threads or batches, and come in input order
+    let predict = ["predict", "data/test/cat", "data/test/ant", "--head", "head.safetensors"];
+    let once =
+        introspect(place, &[&predict[..], &NETWORK, &["--threads", "1", "--batch", "4"]].concat());
+    let again =
+        introspect(place, &[&predict[..], &NETWORK, &["--threads", "2", "--batch", "4"]].concat());
+    assert_eq!(once.status.code(), Some(0), "{}", stderr(&once));
+    assert_eq!(stdout(&once), stdout(&again));
+    let images: Vec<String> = stdout(&once)
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["image"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(images[0], "data/test/cat/0.png");
+    assert_eq!(images[4], "data/test/ant/0.png");
+
+    // the head beside the network's file is found, and shows in an explanation
+    let explain = ["explain", "data/test/ant/1.png", "--layer", "layer2", "--out", "x"];
+    let run = introspect(place, &[&explain[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert!(stdout(&run).contains("on reflection:"), "{}", stdout(&run));
+    let said = &manifest(&place.join("x"))["second_stage"];
+    assert_eq!(said["top5"].as_array().unwrap().len(), 3);
+    assert!(said["prediction"]["probability"].as_f64().unwrap() > 0.0);
+
+    // another network
+    common::zero_network(&place.join("other.safetensors"));
+    small_network(&place.join("network.safetensors"), "cifar_resnet34", 3, 3);
+    let run = introspect(place, &[&predict[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("belongs to another classifier"), "{}", stderr(&run));
+}
+
+#[test]
+fn one_unreadable_picture_costs_its_own_line_only() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    fs::write(place.join("data/test/ant/1.png"), b"no picture").unwrap();
+    let run = introspect(place, &[&["predict", "data/test/ant"][..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(2));
+    let lines: Vec<Value> =
+        stdout(&run).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines[1]["error"].as_str().unwrap().contains("data/test/ant/1.png"));
+    assert!(lines[2]["f"]["confidence"].is_f64());
+}
+
+#[test]
+fn augmented_copies_are_trained_on_and_resumed() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    let flags = [
+        "fit",
+        "--data",
+        "data",
+        "--epochs",
+        "2",
+        "--hidden",
+        "5",
+        "--augment",
+        "mild",
+        "--copies",
+        "2",
+    ];
+    let more = ["--fit-split", "0.25", "--json", "--out", "head.safetensors", "--without-controls"];
+    let fitted = json(&introspect(place, &[&flags[..], &NETWORK, &more].concat()));
+    // 6 of 24 kept aside, and none of their copies
+    assert_eq!(fitted["about"]["kept"], 6);
+    assert_eq!(fitted["about"]["trained_on"], 3 * 18);
+}
