@@ -38,6 +38,7 @@ mod list;
 mod orientation;
 mod picture;
 mod set;
+mod unpacked;
 
 pub use batches::{Batch, Batches, in_batches, read_batches};
 pub use error::PictureError;
