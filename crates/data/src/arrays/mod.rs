@@ -185,6 +185,7 @@ impl Arrays {
         }
         let mut bytes = Vec::new();
         self.chunks(name, stored, |chunk| {
+            bytes.try_reserve(chunk.len()).map_err(|error| error.to_string())?;
             bytes.extend_from_slice(chunk);
             Ok(())
         })?;
@@ -265,6 +266,8 @@ impl Arrays {
         let room = values.try_reserve_exact(first);
         room.map_err(|error| self.values_error(name, error.to_string()))?;
         self.chunks(name, stored, |chunk| {
+            // a number takes a byte or more, so this is enough
+            values.try_reserve(chunk.len().min(count - values.len())).map_err(|e| e.to_string())?;
             decode(stored.header.dtype, stored.header.big_endian, chunk, &mut values)
         })?;
         Ok(values)
