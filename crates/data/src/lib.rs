@@ -39,6 +39,7 @@ mod list;
 mod orientation;
 mod picture;
 mod set;
+mod unpacked;
 
 pub use augment::Augmentation;
 pub use batches::{Batch, Batches, in_batches, read_batches};

@@ -17,6 +17,7 @@
 //! ```
 
 mod dtype;
+mod entry;
 mod error;
 mod npy;
 mod npz;
@@ -25,7 +26,6 @@ mod tensors;
 mod write;
 
 use std::io::Read;
-use std::ops::Range;
 use std::path::Path;
 
 use ndarray::{Array1, Array2, ShapeBuilder};
@@ -33,14 +33,13 @@ use ndarray::{Array1, Array2, ShapeBuilder};
 pub use error::ArraysError;
 pub use write::{Values, write_npz, write_safetensors};
 
-use npy::Header;
+use crate::unpacked::FIRST_BYTES;
+
+use entry::{Entry, Place, Stored, looks_like};
 use source::Source;
 
 /// How many bytes are read at a time; a multiple of every number's size.
 const CHUNK: usize = 1 << 16;
-
-/// How much memory is asked for before the data have shown that there are as many.
-const FIRST_BYTES: u64 = 64 << 20;
 
 /// A file of named arrays.
 ///
@@ -59,38 +58,6 @@ enum Container {
 
 /// Appends values of a type, whether big-endian, to others: [`dtype::floats`], [`dtype::integers`].
 type Decode<T> = fn(dtype::Dtype, bool, &[u8], &mut Vec<T>) -> Result<(), String>;
-
-/// A name, and what is stored under it or why it cannot be read.
-struct Entry {
-    name: String,
-    stored: Result<Stored, String>,
-}
-
-struct Stored {
-    header: Header,
-    place: Place,
-}
-
-enum Place {
-    Member(npz::Member),
-    Range(Range<u64>),
-}
-
-impl Stored {
-    /// How many bytes the values take; `None` beyond what can be counted.
-    fn bytes(&self) -> Option<u64> {
-        let size = self.header.dtype.size()?;
-        let count = self.header.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d))?;
-        u64::try_from(count.checked_mul(size)?).ok()
-    }
-
-    /// Type and shape in words.
-    fn described(&self) -> String {
-        let shape: Vec<_> = self.header.shape.iter().map(usize::to_string).collect();
-        let comma = if shape.len() == 1 { "," } else { "" };
-        format!("{} of shape ({}{comma})", self.header.dtype, shape.join(", "))
-    }
-}
 
 impl Arrays {
     /// Reads what is in the file at `path`, which is told from its content: `.npz`, stored or
@@ -218,6 +185,7 @@ impl Arrays {
         }
         let mut bytes = Vec::new();
         self.chunks(name, stored, |chunk| {
+            bytes.try_reserve(chunk.len()).map_err(|error| error.to_string())?;
             bytes.extend_from_slice(chunk);
             Ok(())
         })?;
@@ -298,6 +266,8 @@ impl Arrays {
         let room = values.try_reserve_exact(first);
         room.map_err(|error| self.values_error(name, error.to_string()))?;
         self.chunks(name, stored, |chunk| {
+            // a number takes a byte or more, so this is enough
+            values.try_reserve(chunk.len().min(count - values.len())).map_err(|e| e.to_string())?;
             decode(stored.header.dtype, stored.header.big_endian, chunk, &mut values)
         })?;
         Ok(values)
@@ -336,18 +306,5 @@ impl Arrays {
 
     fn values_error(&self, name: &str, problem: String) -> ArraysError {
         ArraysError::Values { file: self.file.clone(), array: name.to_owned(), problem }
-    }
-}
-
-/// What a file that holds no named arrays is, and what to do about it.
-fn looks_like(start: &[u8]) -> (&'static str, &'static str) {
-    match start {
-        [] => ("empty", ""),
-        _ if start.starts_with(b"\x93NUMPY") => {
-            ("a single array (.npy)", "; save it with its name: np.savez(file, h=array)")
-        }
-        _ if start.starts_with(b"\x89HDF") => ("an HDF5 file", "; save its arrays with np.savez"),
-        [0x80, ..] => ("a Python pickle", "; save its arrays with np.savez"),
-        _ => ("something else", ""),
     }
 }

@@ -7,15 +7,14 @@ use rawzip::{
     CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder, ZipLocator,
 };
 
+use crate::unpacked::MAX_INFLATION;
+
+use super::entry::{Entry, Place, Stored};
 use super::npy;
 use super::source::Source;
-use super::{Entry, Stored};
 
 /// Most members.
 const MAX_MEMBERS: usize = 1 << 16;
-
-/// Deflate can make at most 1032 bytes of one (258 bytes from two bits).
-const MAX_INFLATION: u64 = 1032;
 
 /// An archive whose directory was read.
 pub(super) struct Npz {
@@ -99,7 +98,7 @@ impl Npz {
         let mut member = Member { wayfinder, deflated, header: 0 };
         let (header, read) = npy::read(&mut self.bytes(&member)?)?;
         member.header = read;
-        let stored = Stored { header, place: super::Place::Member(member) };
+        let stored = Stored { header, place: Place::Member(member) };
         match stored.bytes() {
             Some(bytes) if read.checked_add(bytes) == Some(size) => Ok(stored),
             _ => Err(format!(

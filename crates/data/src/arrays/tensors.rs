@@ -10,9 +10,9 @@ use safetensors::Dtype as Kind;
 use safetensors::tensor::Metadata;
 
 use super::dtype::Dtype;
+use super::entry::{Entry, Place, Stored};
 use super::npy::Header;
 use super::source::Source;
-use super::{Entry, Place, Stored};
 
 /// The longest header, as in the reference implementation.
 const MAX_HEADER: u64 = 100_000_000;

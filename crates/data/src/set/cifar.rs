@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SetError;
 use super::records::{Input, Records};
-use super::{MAX_SET_BYTES, Named, Split, names, split};
+use super::{MAX_SET_BYTES, Named, Split, file_name, names, split};
 
 const SIDE: usize = 32;
 const PIXELS: usize = 3 * SIDE * SIDE;
@@ -209,8 +209,4 @@ fn append(
         pixels.extend_from_slice(picture);
     }
     Ok(())
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SetError;
 use super::records::{Input, Records};
-use super::{Named, Split, names, split};
+use super::{Named, Split, file_name, names, split};
 use crate::picture::MAX_PIXELS;
 
 /// What was read.
@@ -190,8 +190,4 @@ fn read_exactly(
         ));
     }
     Ok(bytes)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -306,3 +306,8 @@ impl LabelledSet {
 fn given(names: Option<Vec<String>>, found: Named) -> Named {
     names.map_or(found, |names| Named { names, from: None })
 }
+
+/// The last part of a path, for names and errors.
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

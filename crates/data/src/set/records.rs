@@ -9,12 +9,7 @@ use ndarray::Array3;
 use super::MAX_SET_BYTES;
 use super::error::SetError;
 use crate::picture::{Picture, PictureInfo};
-
-/// How much memory is asked for before the data have shown that there are as many.
-const FIRST_BYTES: u64 = 64 << 20;
-
-/// Deflate can make at most 1032 bytes of one (258 bytes from two bits).
-const MAX_INFLATION: u64 = 1032;
+use crate::unpacked::{FIRST_BYTES, MAX_INFLATION};
 
 /// Pictures without names: a picture is called by its file and its number in it.
 pub(super) struct Records {
