@@ -290,14 +290,7 @@ impl Head {
                 }
                 (_, First::LowRank { .. }) => false,
             };
-            let gives = network.rest.last().map_or_else(
-                || match &network.first {
-                    First::Full(layer) => layer.bias.len(),
-                    First::LowRank { bias, .. } => bias.len(),
-                },
-                |layer| layer.bias.len(),
-            );
-            if !reads || gives != n {
+            if !reads || network.classes() != n {
                 return Err(format!(
                     "its network {} does not fit {n} classes and {d} features",
                     method.name()

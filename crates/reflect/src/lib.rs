@@ -24,6 +24,7 @@ mod gemm;
 mod head;
 mod input;
 mod mlp;
+mod pass;
 mod question;
 mod run;
 mod scores;
