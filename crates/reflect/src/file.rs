@@ -55,9 +55,22 @@ impl Head {
     /// # Errors
     /// [`ReflectError::Io`]; [`ReflectError::File`] for a file that is damaged or no head.
     pub fn read(path: &Path) -> Result<Self> {
-        let tensors = Tensors::read(path)?;
-        Self::from_tensors(tensors)
-            .map_err(|reason| ReflectError::File { path: path.to_owned(), reason })
+        let bytes = std::fs::read(path).map_err(|source| ReflectError::Io {
+            path: path.to_owned(),
+            doing: "read",
+            source,
+        })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads a head from the bytes of its file; `origin` is what an error calls it.
+    ///
+    /// # Errors
+    /// [`ReflectError::File`] for bytes that are damaged or no head.
+    pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Self> {
+        Tensors::from_bytes(bytes)
+            .and_then(Self::from_tensors)
+            .map_err(|reason| ReflectError::File { path: origin.to_owned(), reason })
     }
 
     fn from_tensors(mut tensors: Tensors) -> Result<Self, String> {

@@ -170,6 +170,21 @@ impl Mlp {
         first + rest.sum::<usize>()
     }
 
+    /// True if all layers have the sizes of the other's.
+    pub(crate) fn same_sizes(&self, other: &Self) -> bool {
+        let first = match (&self.first, &other.first) {
+            (First::Full(own), First::Full(other)) => own.weight.dim() == other.weight.dim(),
+            (First::LowRank { a, b, bias }, First::LowRank { a: oa, b: ob, bias: obias }) => {
+                a.dim() == oa.dim() && b.dim() == ob.dim() && bias.len() == obias.len()
+            }
+            _ => false,
+        };
+        let mut rest = self.rest.iter().zip(&other.rest);
+        first
+            && self.rest.len() == other.rest.len()
+            && rest.all(|(own, other)| own.weight.dim() == other.weight.dim())
+    }
+
     /// True if no weight or bias is NaN or infinite.
     pub(crate) fn is_finite(&self) -> bool {
         let finite =
