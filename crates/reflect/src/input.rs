@@ -16,7 +16,7 @@ const BLOCK: usize = 256;
 pub enum Input<'a> {
     /// n x w, scaled already.
     Matrix(ArrayView2<'a, f32>),
-    /// `scale g_i h_k + shift`, N d columns, class-major, from n x N and n x d.
+    /// `scale (g_i h_k - center)`, N d columns, class-major, from n x N and n x d.
     Products {
         /// Gradients at the logits, n x N.
         g: ArrayView2<'a, f32>,
@@ -113,35 +113,35 @@ pub(crate) fn write_block(
     let columns = classes.start * width..classes.end * width;
     sized(block, (g.nrows(), columns.len()));
     let scale = scaling.scale.slice(s![columns.clone()]);
-    let shift = scaling.shift.slice(s![columns]);
-    let (Some(scale), Some(shift), Some(block)) =
-        (scale.to_slice(), shift.to_slice(), block.as_slice_mut())
+    let center = scaling.center.slice(s![columns]);
+    let (Some(scale), Some(center), Some(block)) =
+        (scale.to_slice(), center.to_slice(), block.as_slice_mut())
     else {
         return;
     };
     for ((row, g), h) in block.chunks_exact_mut(scale.len().max(1)).zip(g.rows()).zip(h.rows()) {
         let g = g.slice(s![classes.clone()]);
         match h.to_slice() {
-            Some(h) => write_row(row, scale, shift, g.iter(), h),
-            None => write_row(row, scale, shift, g.iter(), &h.to_vec()),
+            Some(h) => write_row(row, scale, center, g.iter(), h),
+            None => write_row(row, scale, center, g.iter(), &h.to_vec()),
         }
     }
 }
 
-/// `scale g h + shift` for each g, over slices, which the compiler turns into vector instructions.
+/// `scale (g h - center)` for each g, over slices, which the compiler turns into vector instructions.
 fn write_row<'a>(
     row: &mut [f32],
     scale: &[f32],
-    shift: &[f32],
+    center: &[f32],
     g: impl Iterator<Item = &'a f32>,
     h: &[f32],
 ) {
     let width = h.len().max(1);
     let classes =
-        row.chunks_exact_mut(width).zip(scale.chunks_exact(width)).zip(shift.chunks_exact(width));
-    for (((row, scale), shift), g) in classes.zip(g) {
-        for (((value, scale), shift), h) in row.iter_mut().zip(scale).zip(shift).zip(h) {
-            *value = scale * (g * h) + shift;
+        row.chunks_exact_mut(width).zip(scale.chunks_exact(width)).zip(center.chunks_exact(width));
+    for (((row, scale), center), g) in classes.zip(g) {
+        for (((value, scale), center), h) in row.iter_mut().zip(scale).zip(center).zip(h) {
+            *value = scale * (g * h - center);
         }
     }
 }

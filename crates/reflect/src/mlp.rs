@@ -211,7 +211,7 @@ impl Mlp {
                 let width = g.ncols() * h.ncols();
                 layer.weight.nrows() == width
                     && scaling.scale.len() == width
-                    && scaling.shift.len() == width
+                    && scaling.center.len() == width
             }
             (First::LowRank { a, b, .. }, Input::Pair { g, h }) => {
                 a.nrows() == g.ncols() && b.nrows() == h.ncols()
