@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parameters = run.network.parameters();
     let before = memory("VmRSS:")?;
     let schedule = Schedule { batch, ..Schedule::default() };
-    let mut timed = |work: &mut dyn FnMut() -> Result<(), introspective_reflect::ReflectError>| {
+    let timed = |work: &mut dyn FnMut() -> Result<(), introspective_reflect::ReflectError>| {
         let mut best = f64::INFINITY;
         for _ in 0..3 {
             let start = Instant::now();
