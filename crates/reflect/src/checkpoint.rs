@@ -6,9 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
-use crate::fit::FitOptions;
 use crate::head::Method;
-use crate::mlp::Activation;
+use crate::options::FitOptions;
 use crate::run::Run;
 use crate::tensors::Tensors;
 
@@ -49,11 +48,11 @@ impl Checkpoint {
         Self { path, seed, identity }
     }
 
-    /// The training as it was, if there is a checkpoint.
+    /// The training that began as `fresh`, as it was, if there is a checkpoint.
     ///
     /// # Errors
     /// It cannot be read, or is of other data or settings.
-    pub fn read(&self, activation: Activation) -> Result<Option<Run>> {
+    pub fn read(&self, fresh: &Run, epochs: usize) -> Result<Option<Run>> {
         if !self.path.exists() {
             return Ok(None);
         }
@@ -70,8 +69,18 @@ impl Checkpoint {
                     .to_owned(),
             ));
         }
-        let epoch = epoch.parse().map_err(|_| wrong("its epoch is no number".to_owned()))?;
-        let mut take = |what| tensors.take_network(what, activation).map_err(wrong);
+        let epoch =
+            epoch.parse().ok().filter(|&epoch| epoch <= epochs).ok_or_else(|| {
+                wrong(format!("its epoch is `{epoch}`; expected at most {epochs}"))
+            })?;
+        let mut take = |what: &str| {
+            let network = tensors.take_network(what, fresh.network.activation).map_err(wrong)?;
+            if network.same_sizes(&fresh.network) {
+                Ok(network)
+            } else {
+                Err(wrong(format!("its {what} has layers of other sizes")))
+            }
+        };
         let (network, velocity) = (take("network")?, take("velocity")?);
         Ok(Some(Run::restored(network, velocity, epoch, self.seed)))
     }

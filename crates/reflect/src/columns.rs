@@ -41,13 +41,14 @@ pub struct Columns {
     pub scaler: Scaler,
 }
 
-/// `v' = scale v + shift` for each column.
+/// `v' = scale (v - center)` for each column. The difference comes first: where a column's mean is hundreds of its
+/// deviations, two large numbers would cancel otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
     /// Factor of each column.
     pub scale: Array1<f32>,
-    /// Offset of each column.
-    pub shift: Array1<f32>,
+    /// What is taken from each column.
+    pub center: Array1<f32>,
 }
 
 /// Rows handled at a time where sums are taken in f64.
@@ -108,17 +109,18 @@ impl Columns {
         let unless_zero = |v: f32| if v == 0.0 || !v.is_finite() { 1.0 } else { v };
         match self.scaler {
             Scaler::Identity => {
-                Affine { scale: Array1::ones(self.len()), shift: Array1::zeros(self.len()) }
+                Affine { scale: Array1::ones(self.len()), center: Array1::zeros(self.len()) }
             }
             Scaler::MinMax => {
-                let scale = (&self.high - &self.low).mapv(|range| 2.0 / unless_zero(range));
-                let shift = -1.0 - &self.low * &scale;
-                Affine { scale, shift }
+                let range = (&self.high - &self.low).mapv(unless_zero);
+                Affine {
+                    scale: range.mapv(|range| 2.0 / range),
+                    center: &self.low + &(0.5 * range),
+                }
             }
             Scaler::ZScore => {
                 let scale = self.high.mapv(|deviation| 1.0 / unless_zero(deviation));
-                let shift = -(&self.low * &scale);
-                Affine { scale, shift }
+                Affine { scale, center: self.low.clone() }
             }
         }
     }
@@ -128,15 +130,15 @@ impl Columns {
         let (to, from) = (self.affine(), other.affine());
         // other's scaling undone after ours
         let scale = &to.scale / &from.scale;
-        let shift = (&to.shift - &from.shift) / &from.scale;
-        Affine { scale, shift }
+        let center = &to.center - &(&from.center / &scale);
+        Affine { scale, center }
     }
 }
 
 impl Affine {
     /// Applies it to each row of a matrix, n x w.
     pub fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
-        &x * &self.scale + &self.shift
+        (&x - &self.center) * &self.scale
     }
 }
 
@@ -267,7 +269,7 @@ mod tests {
     fn constant_columns_stay_finite() {
         let x = array![[2.0_f32, 0.1], [2.0, 0.1], [2.0, 0.1]];
         let minmax = Columns::of_matrix(x.view(), Scaler::MinMax).affine().apply(x.view());
-        assert!(minmax.iter().all(|&v| v == -1.0), "{minmax}");
+        assert!(minmax.iter().all(|&v| (v + 1.0).abs() < 1e-6), "{minmax}");
         let zscore = Columns::of_matrix(x.view(), Scaler::ZScore).affine().apply(x.view());
         assert!(zscore.iter().all(|&v| v.abs() < 1e-6), "{zscore}");
     }

@@ -64,7 +64,7 @@ pub enum ReflectError {
     /// The loss became NaN or infinite.
     #[error(
         "training {method} (seed {seed}) stopped: the loss is {loss} at epoch {epoch}, step {step}, with a \
-         learning rate of {learning_rate}; try a lower --lr, or --scaler zscore if features are far from [-1, 1]"
+         learning rate of {learning_rate:?}; try a lower --lr, or --scaler zscore if features are far from [-1, 1]"
     )]
     Diverged {
         /// What was trained.

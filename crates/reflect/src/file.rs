@@ -15,6 +15,8 @@ use std::path::Path;
 use crate::columns::Columns;
 use crate::error::{ReflectError, Result};
 use crate::head::{About, Head, Method};
+use crate::mlp::First;
+use crate::question::Question;
 use crate::statistics::{OfGradients, Statistics};
 use crate::tensors::Tensors;
 
@@ -55,9 +57,22 @@ impl Head {
     /// # Errors
     /// [`ReflectError::Io`]; [`ReflectError::File`] for a file that is damaged or no head.
     pub fn read(path: &Path) -> Result<Self> {
-        let tensors = Tensors::read(path)?;
-        Self::from_tensors(tensors)
-            .map_err(|reason| ReflectError::File { path: path.to_owned(), reason })
+        let bytes = std::fs::read(path).map_err(|source| ReflectError::Io {
+            path: path.to_owned(),
+            doing: "read",
+            source,
+        })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads a head from the bytes of its file; `origin` is what an error calls it.
+    ///
+    /// # Errors
+    /// [`ReflectError::File`] for bytes that are damaged or no head.
+    pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Self> {
+        Tensors::from_bytes(bytes)
+            .and_then(Self::from_tensors)
+            .map_err(|reason| ReflectError::File { path: origin.to_owned(), reason })
     }
 
     fn from_tensors(mut tensors: Tensors) -> Result<Self, String> {
@@ -99,6 +114,61 @@ impl Head {
         let head = Self { about, statistics: Statistics { gradients, h, z }, networks };
         head.check()?;
         Ok(head)
+    }
+
+    /// That all parts fit each other, for a head from a file.
+    fn check(&self) -> Result<(), String> {
+        let About { features: d, classes: n, names, seeds, .. } = &self.about;
+        let (d, n) = (*d, *n);
+        let products = n.checked_mul(d).filter(|&products| products > 0);
+        let of_gradients = match &self.statistics.gradients {
+            OfGradients::Products(r) => Some(r.len()) == products,
+            OfGradients::Pair(g, h) => g.len() == n && h.len() == d,
+        };
+        let Statistics { h, z, .. } = &self.statistics;
+        if products.is_none() || !of_gradients || h.len() != d || z.len() != n {
+            return Err(format!("its statistics are not those of {n} classes and {d} features"));
+        }
+        if let Some(names) = names.as_ref().filter(|names| names.len() != n) {
+            return Err(format!("it has {} names for {n} classes", names.len()));
+        }
+        let Question { loss, target, height } = self.about.question;
+        Question::new(loss, target, height).map_err(|error| error.to_string())?;
+        let fitted = seeds.iter().flat_map(|seed| seed.temperatures.values());
+        for temperature in fitted.chain([&self.about.temperature]) {
+            if !(temperature.is_finite() && *temperature > 0.0) {
+                return Err(format!("a temperature is {temperature}; expected a number above 0"));
+            }
+        }
+        if self.networks.is_empty() || self.networks.iter().any(|own| own.is_empty()) {
+            return Err("it has a seed without networks, or no seed".to_owned());
+        }
+        for (method, network) in self.networks.iter().flatten() {
+            if !self.reads(*method, &network.first) || network.classes() != n {
+                return Err(format!(
+                    "its network {} does not fit {n} classes and {d} features",
+                    method.name()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// That a method's first layer is of the kind and the width that the method asks for.
+    fn reads(&self, method: Method, first: &First) -> bool {
+        let About { features: d, classes: n, rank, .. } = &self.about;
+        match (method, first) {
+            (Method::LinearH | Method::MlpH, First::Full(layer)) => layer.weight.nrows() == *d,
+            (Method::MlpHz, First::Full(layer)) => layer.weight.nrows() == d + n,
+            (Method::Reflection, First::Full(layer)) => {
+                rank.is_none() && layer.weight.nrows() == n * d
+            }
+            (Method::Reflection, First::LowRank { a, b, bias }) => {
+                let columns = rank.and_then(|rank| rank.checked_mul(bias.len()));
+                Some(a.ncols()) == columns && a.nrows() == n + 1 && b.nrows() == d + 1
+            }
+            (_, First::LowRank { .. }) => false,
+        }
     }
 }
 

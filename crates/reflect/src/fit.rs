@@ -3,110 +3,21 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
-use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::columns::Scaler;
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
 use crate::file::FORMAT;
 use crate::head::{About, Head, Method, SeedRecord, with_input};
-use crate::mlp::{Activation, Mlp, Width};
-use crate::question::{Loss, Question, Target};
+use crate::jobs::each;
+use crate::mlp::{Mlp, Width};
+use crate::options::FitOptions;
+use crate::question::Question;
 use crate::run::{Epoch, Run};
-use crate::sgd::Schedule;
 use crate::statistics::Statistics;
-
-/// Settings of [`fit`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FitOptions {
-    /// The loss whose gradients are the features.
-    pub loss: Loss,
-    /// The target that asks the questions.
-    pub target: Target,
-    /// M; `None` takes [`Loss::default_height`] of the training images.
-    pub height: Option<f32>,
-    /// Scaling of all columns.
-    pub scaler: Scaler,
-    /// Rank of H's first layer; `None` for a full one.
-    pub rank: Option<usize>,
-    /// Sizes of the hidden layers; none makes H linear.
-    pub hidden: Vec<usize>,
-    /// What follows them.
-    pub activation: Activation,
-    /// Training.
-    pub schedule: Schedule,
-    /// The first seed; further ones follow it.
-    pub seed: u64,
-    /// Number of seeds.
-    pub seeds: usize,
-    /// Fit the controls too.
-    pub controls: bool,
-}
-
-impl Default for FitOptions {
-    /// The paper's: mean squared error, all ones, min-max, 300 and 100 sigmoid units; one seed, with controls.
-    fn default() -> Self {
-        Self {
-            loss: Loss::default(),
-            target: Target::default(),
-            height: None,
-            scaler: Scaler::default(),
-            rank: None,
-            hidden: vec![300, 100],
-            activation: Activation::default(),
-            schedule: Schedule::default(),
-            seed: 0,
-            seeds: 1,
-            controls: true,
-        }
-    }
-}
-
-impl FitOptions {
-    /// That all settings are in range.
-    ///
-    /// # Errors
-    /// [`ReflectError::Setting`].
-    pub fn check(&self) -> Result<()> {
-        let schedule = &self.schedule;
-        let wrong =
-            |what, found: String, expected| Err(ReflectError::Setting { what, found, expected });
-        if schedule.epochs == 0 {
-            return wrong("the number of epochs", "0".to_owned(), "at least 1");
-        }
-        if schedule.batch == 0 {
-            return wrong("the batch", "0".to_owned(), "at least 1 example");
-        }
-        if !(schedule.learning_rate.is_finite() && schedule.learning_rate > 0.0) {
-            return wrong("the learning rate", schedule.learning_rate.to_string(), "above 0");
-        }
-        if !(0.0..1.0).contains(&schedule.momentum) {
-            return wrong("the momentum", schedule.momentum.to_string(), "0 or more, below 1");
-        }
-        if !(schedule.weight_decay.is_finite() && schedule.weight_decay >= 0.0) {
-            return wrong("the weight decay", schedule.weight_decay.to_string(), "0 or more");
-        }
-        if self.hidden.contains(&0) {
-            return wrong("a hidden layer", "0 units".to_owned(), "at least 1 unit");
-        }
-        if self.rank == Some(0) {
-            return wrong("the rank", "0".to_owned(), "at least 1");
-        }
-        if self.seeds == 0 {
-            return wrong("the number of seeds", "0".to_owned(), "at least 1");
-        }
-        Question::new(self.loss, self.target, self.height.unwrap_or(1.0)).map(|_| ())
-    }
-
-    fn methods(&self) -> &'static [Method] {
-        if self.controls { &Method::ALL } else { &[Method::Reflection] }
-    }
-}
 
 /// What happened last.
 #[derive(Clone, Copy, Debug)]
@@ -158,8 +69,8 @@ pub struct Owner {
 /// epoch and may stop the work; with `state`, that and a killed process can be gone on with.
 ///
 /// # Errors
-/// [`ReflectError::Setting`], [`ReflectError::TooFew`], those of [`Features::check`],
-/// [`ReflectError::Diverged`], [`ReflectError::Stopped`], and of reading and writing checkpoints.
+/// [`ReflectError::Setting`], [`ReflectError::TooFew`], those of [`Features::check`], [`ReflectError::Shape`] too
+/// if `kept` has other widths, [`ReflectError::Diverged`], [`ReflectError::Stopped`], and of reading and writing checkpoints.
 pub fn fit(
     training: &Features,
     kept: &Features,
@@ -170,6 +81,15 @@ pub fn fit(
 ) -> Result<Head> {
     options.check()?;
     training.check()?;
+    kept.check()?;
+    if kept.width() != training.width() || kept.classes() != training.classes() {
+        return Err(ReflectError::Shape {
+            what: "the features kept aside",
+            found: vec![kept.width(), kept.classes()],
+            expected: format!("{} x {}, as those trained on", training.width(), training.classes()),
+        });
+    }
+    options.check_size(training.width(), training.classes())?;
     let labelled = training.labels.len();
     if labelled < 2 {
         return Err(ReflectError::TooFew {
@@ -196,7 +116,7 @@ pub fn fit(
         watch,
         networks: jobs.len(),
     };
-    let trained = each(&jobs, |job| trainer.train(job))?;
+    let trained = each(&jobs, |job, failed| trainer.train(job, failed))?;
 
     let mut networks = vec![BTreeMap::new(); options.seeds];
     for (index, (job, network)) in jobs.iter().zip(trained).enumerate() {
@@ -235,7 +155,6 @@ pub fn fit(
 impl Head {
     /// Fits the temperature of the classifier and of each network on images kept aside; 1 where there are none.
     fn fit_temperatures(&mut self, kept: &Features) -> Result<()> {
-        kept.check()?;
         let temperature = |logits: ArrayView2<'_, f32>| {
             if kept.labels.is_empty() {
                 return Ok(1.0);
@@ -268,21 +187,18 @@ struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    fn train(&self, job: &Job) -> Result<Mlp> {
+    fn train(&self, job: &Job, failed: &AtomicBool) -> Result<Mlp> {
         let Features { h, z, labels, .. } = self.training;
         let schedule = &self.options.schedule;
         let checkpoint = self.state.map(|state| {
             Checkpoint::new(&state.folder, job.method, job.seed, self.options, self.training)
         });
-        let mut run = match checkpoint
-            .as_ref()
-            .map(|c| c.read(self.options.activation))
-            .transpose()?
-            .flatten()
-        {
-            Some(run) => run,
-            None => self.start(job),
+        let fresh = self.start(job);
+        let kept = match &checkpoint {
+            Some(checkpoint) => checkpoint.read(&fresh, schedule.epochs)?,
+            None => None,
         };
+        let mut run = kept.unwrap_or(fresh);
         let tell = |run: &Run, figures: Option<&Epoch>| {
             (self.watch)(Progress {
                 method: job.method,
@@ -299,7 +215,7 @@ impl Trainer<'_> {
         with_input(job.method, self.question, self.statistics, h.view(), z.view(), |input| {
             while run.epoch < schedule.epochs && !stopped {
                 let figures = run.epoch(input, labels, schedule, job.method.name())?;
-                stopped = tell(&run, Some(&figures)).is_break();
+                stopped = tell(&run, Some(&figures)).is_break() || failed.load(Ordering::Relaxed);
                 if stopped || run.epoch.is_multiple_of(every) || run.epoch == schedule.epochs {
                     keep(&run)?;
                 }
@@ -341,58 +257,13 @@ fn matched(full: Width, inputs: usize, hidden: &[usize], classes: usize) -> Vec<
     std::iter::once(width.max(1)).chain(rest.iter().copied()).collect()
 }
 
-/// Results of all jobs, in order. As many at a time as there are threads, each in a thread of its own, if
-/// there are as many jobs; else one after the other, each with all threads.
-fn each<T: Send>(jobs: &[Job], run: impl Fn(&Job) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let threads = rayon::current_num_threads();
-    if jobs.len() < threads || threads < 2 {
-        return jobs.iter().map(run).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<T>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                // matrix products within a job stay in its thread
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(index) else { break };
-                    let result = match &pool {
-                        Ok(pool) => pool.install(|| run(job)),
-                        Err(_) => run(job),
-                    };
-                    if result.is_err() {
-                        // the others would be in vain
-                        next.store(jobs.len(), Ordering::Relaxed);
-                    }
-                    let mut results =
-                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    results[index] = Some(result);
-                }
-            });
-        }
-    });
-    let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut done = Vec::with_capacity(jobs.len());
-    let mut missing = false;
-    for result in results {
-        match result {
-            Some(result) => done.push(result?),
-            None => missing = true,
-        }
-    }
-    if missing { Err(ReflectError::Stopped) } else { Ok(done) }
-}
-
-/// All rows of some features but those that were kept aside, and those.
+/// All rows of some features but those that were kept aside, and those. Rows that there are not are left out.
 pub fn split(features: &Features, kept: &[usize]) -> (Features, Features) {
+    let kept: Vec<usize> = kept.iter().copied().filter(|&row| row < features.len()).collect();
     let mut aside = vec![false; features.len()];
-    for &row in kept {
-        if let Some(aside) = aside.get_mut(row) {
-            *aside = true;
-        }
+    for &row in &kept {
+        aside[row] = true;
     }
     let rest: Vec<usize> = (0..features.len()).filter(|&row| !aside[row]).collect();
-    (features.select(&rest), features.select(kept))
+    (features.select(&rest), features.select(&kept))
 }

@@ -9,7 +9,7 @@ use crate::columns::{Affine, Scaler};
 use crate::error::{ReflectError, Result};
 use crate::features::LastLayer;
 use crate::input::Input;
-use crate::mlp::{Activation, First, Mlp};
+use crate::mlp::{Activation, Mlp};
 use crate::question::Question;
 use crate::sgd::Schedule;
 use crate::statistics::{OfGradients, Scaling, Statistics, Stream, side_by_side};
@@ -218,6 +218,9 @@ impl Head {
 
     /// Logits of a method's network of one seed (an index into [`About::seeds`]), n x N; `None` if the head
     /// has no such network. h is n x d, z is n x N.
+    ///
+    /// # Panics
+    /// If h, z or the statistics have other widths than the head's: ask [`Head::check_fits`] first.
     pub fn logits(
         &self,
         method: Method,
@@ -295,44 +298,5 @@ impl Head {
     /// Number of parameters of a method's network.
     pub fn parameters(&self, method: Method) -> Option<usize> {
         Some(self.networks.first()?.get(&method)?.parameters())
-    }
-
-    /// That every network reads and gives what the head says.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let About { features: d, classes: n, .. } = self.about;
-        let products = match &self.statistics.gradients {
-            OfGradients::Products(r) => r.len() == n * d,
-            OfGradients::Pair(g, h) => g.len() == n && h.len() == d,
-        };
-        if !products || self.statistics.h.len() != d || self.statistics.z.len() != n {
-            return Err(format!("its statistics are not those of {n} classes and {d} features"));
-        }
-        for (method, network) in self.networks.iter().flatten() {
-            let reads = match (method, &network.first) {
-                (Method::LinearH | Method::MlpH, First::Full(layer)) => layer.weight.nrows() == d,
-                (Method::MlpHz, First::Full(layer)) => layer.weight.nrows() == d + n,
-                (Method::Reflection, First::Full(layer)) => {
-                    self.about.rank.is_none() && layer.weight.nrows() == n * d
-                }
-                (Method::Reflection, First::LowRank { a, b, .. }) => {
-                    self.about.rank.is_some() && a.nrows() == n + 1 && b.nrows() == d + 1
-                }
-                (_, First::LowRank { .. }) => false,
-            };
-            let gives = network.rest.last().map_or_else(
-                || match &network.first {
-                    First::Full(layer) => layer.bias.len(),
-                    First::LowRank { bias, .. } => bias.len(),
-                },
-                |layer| layer.bias.len(),
-            );
-            if !reads || gives != n {
-                return Err(format!(
-                    "its network {} does not fit {n} classes and {d} features",
-                    method.name()
-                ));
-            }
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, s};
 
 use crate::columns::Affine;
+use crate::pass::sized;
 
 /// Scaled columns of a product are written out for so many values of a row at a time, at most (or for one
 /// class): a fraction of what a matrix of them would be, and enough for the kernels to be fast.
@@ -15,7 +16,7 @@ const BLOCK: usize = 256;
 pub enum Input<'a> {
     /// n x w, scaled already.
     Matrix(ArrayView2<'a, f32>),
-    /// `scale g_i h_k + shift`, N d columns, class-major, from n x N and n x d.
+    /// `scale (g_i h_k - center)`, N d columns, class-major, from n x N and n x d.
     Products {
         /// Gradients at the logits, n x N.
         g: ArrayView2<'a, f32>,
@@ -39,6 +40,14 @@ impl<'a> Input<'a> {
         match self {
             Self::Matrix(x) => x.nrows(),
             Self::Products { g, .. } | Self::Pair { g, .. } => g.nrows(),
+        }
+    }
+
+    /// Number of columns of each of its matrices.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        match self {
+            Self::Matrix(x) => vec![x.ncols()],
+            Self::Products { g, h, .. } | Self::Pair { g, h } => vec![g.ncols(), h.ncols()],
         }
     }
 
@@ -102,23 +111,37 @@ pub(crate) fn write_block(
 ) {
     let width = h.ncols();
     let columns = classes.start * width..classes.end * width;
-    if block.dim() != (g.nrows(), columns.len()) {
-        *block = Array2::zeros((g.nrows(), columns.len()));
-    }
+    sized(block, (g.nrows(), columns.len()));
     let scale = scaling.scale.slice(s![columns.clone()]);
-    let shift = scaling.shift.slice(s![columns]);
-    let (Some(scale), Some(shift)) = (scale.as_slice(), shift.as_slice()) else { return };
-    for ((mut row, g), h) in block.rows_mut().into_iter().zip(g.rows()).zip(h.rows()) {
-        let Some(row) = row.as_slice_mut() else { continue };
-        let cells = row
-            .chunks_exact_mut(width)
-            .zip(scale.chunks_exact(width))
-            .zip(shift.chunks_exact(width));
-        for (((row, scale), shift), &g) in cells.zip(g.slice(s![classes.clone()])) {
-            let values = row.iter_mut().zip(scale).zip(shift).zip(h);
-            for (((value, scale), shift), h) in values {
-                *value = scale * (g * h) + shift;
-            }
+    let center = scaling.center.slice(s![columns]);
+    let (Some(scale), Some(center), Some(block)) =
+        (scale.to_slice(), center.to_slice(), block.as_slice_mut())
+    else {
+        return;
+    };
+    for ((row, g), h) in block.chunks_exact_mut(scale.len().max(1)).zip(g.rows()).zip(h.rows()) {
+        let g = g.slice(s![classes.clone()]);
+        match h.to_slice() {
+            Some(h) => write_row(row, scale, center, g.iter(), h),
+            None => write_row(row, scale, center, g.iter(), &h.to_vec()),
+        }
+    }
+}
+
+/// `scale (g h - center)` for each g, over slices, which the compiler turns into vector instructions.
+fn write_row<'a>(
+    row: &mut [f32],
+    scale: &[f32],
+    center: &[f32],
+    g: impl Iterator<Item = &'a f32>,
+    h: &[f32],
+) {
+    let width = h.len().max(1);
+    let classes =
+        row.chunks_exact_mut(width).zip(scale.chunks_exact(width)).zip(center.chunks_exact(width));
+    for (((row, scale), center), g) in classes.zip(g) {
+        for (((value, scale), center), h) in row.iter_mut().zip(scale).zip(center).zip(h) {
+            *value = scale * (g * h - center);
         }
     }
 }

@@ -13,6 +13,23 @@
 //!
 //! What H is: z is a function of h, so H is a non-linear classifier on h. That is why a head brings its controls: a
 //! linear layer and networks of as many parameters on h, and on h and z, trained the same way ([`Method`]).
+//!
+//! ```
+//! use introspective_reflect::{FitOptions, Method, Owner, fit, probabilities, split};
+//! # use std::ops::ControlFlow;
+//! # let h = ndarray::Array2::from_shape_fn((40, 3), |(n, k)| ((n * (k + 2)) % 7) as f32);
+//! # let mut features = introspective_reflect::Features::new(h.clone(), h.slice(ndarray::s![.., ..2]).to_owned())?;
+//! # features.labels = (0..40).map(|n| n % 2).collect();
+//! # let mut options = FitOptions::default();
+//! # options.schedule.epochs = 1;
+//! let (training, kept) = split(&features, &[3, 14, 15, 92]);
+//! let head = fit(&training, &kept, &Owner::default(), &options, None, &|_| ControlFlow::Continue(()))?;
+//! let (h, z) = (kept.h.view(), kept.z.view());
+//! let logits = head.logits(Method::Reflection, 0, &head.statistics, h, z).expect("H is always fitted");
+//! let p = probabilities((&logits / head.about.seeds[0].temperatures[&Method::Reflection]).row(0));
+//! # assert_eq!((p.len(), kept.len()), (2, 3));
+//! # Ok::<(), introspective_reflect::ReflectError>(())
+//! ```
 
 mod checkpoint;
 mod columns;
@@ -23,7 +40,10 @@ mod fit;
 mod gemm;
 mod head;
 mod input;
+mod jobs;
 mod mlp;
+mod options;
+mod pass;
 mod question;
 mod run;
 mod scores;
@@ -34,10 +54,11 @@ mod tensors;
 pub use columns::{Affine, Columns, Scaler};
 pub use error::{ReflectError, Result};
 pub use features::{Features, LastLayer};
-pub use fit::{FitOptions, KeepState, Owner, Progress, fit, split};
+pub use fit::{KeepState, Owner, Progress, fit, split};
 pub use head::{About, Head, Method, SeedRecord};
 pub use input::Input;
 pub use mlp::{Activation, First, Linear, Mlp, Width};
+pub use options::FitOptions;
 pub use question::{Loss, Question, Target, dense, mean_largest};
 pub use run::{Epoch, Run};
 pub use scores::{Disagreement, GradientScores, LogitScores, largest, probabilities};

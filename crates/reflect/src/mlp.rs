@@ -1,13 +1,13 @@
 //! A small feed-forward network whose first layer may read products of factors.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rten_simd::SimdUnaryOp;
 use serde::{Deserialize, Serialize};
 
-use crate::gemm::{multiply, product};
-use crate::input::{Input, blocks, write_block};
+use crate::input::Input;
+use crate::pass::Pass;
 
 /// What follows each hidden layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ impl Activation {
         }
     }
 
-    fn apply(self, values: &mut Array2<f32>) {
+    pub(crate) fn apply(self, values: &mut Array2<f32>) {
         match (self, values.as_slice_mut()) {
             (Self::Sigmoid, Some(values)) => rten_vecmath::Sigmoid {}.map_mut(values),
             (Self::Sigmoid, None) => values.mapv_inplace(|v| 1.0 / (1.0 + (-v).exp())),
@@ -45,7 +45,7 @@ impl Activation {
     }
 
     /// Multiplies a gradient at the output by the derivative, given the output.
-    fn pull_back(self, gradient: &mut Array2<f32>, output: &Array2<f32>) {
+    pub(crate) fn pull_back(self, gradient: &mut Array2<f32>, output: &Array2<f32>) {
         let (Some(gradient), Some(output)) = (gradient.as_slice_mut(), output.as_slice()) else {
             return;
         };
@@ -121,12 +121,6 @@ impl Linear {
         let bias = uniform((1, outputs), bound, rng).remove_axis(Axis(0));
         Self { weight, bias }
     }
-
-    fn forward(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
-        let mut y = spread(&self.bias, x.nrows());
-        multiply(y.view_mut(), x, self.weight.view(), 1.0);
-        y
-    }
 }
 
 fn bound(inputs: usize) -> f32 {
@@ -136,21 +130,6 @@ fn bound(inputs: usize) -> f32 {
 fn uniform(shape: (usize, usize), bound: f32, rng: &mut ChaCha8Rng) -> Array2<f32> {
     Array2::from_shape_simple_fn(shape, || bound * (2.0 * rng.random::<f32>() - 1.0))
 }
-
-fn spread(bias: &Array1<f32>, rows: usize) -> Array2<f32> {
-    let view = bias.broadcast((rows, bias.len()));
-    view.map_or_else(|| Array2::zeros((rows, bias.len())), |view| view.to_owned())
-}
-
-/// Values of one pass that the way back needs: the output of each layer, activated but for the last.
-pub(crate) struct Pass {
-    pub outputs: Vec<Array2<f32>>,
-    /// Of a low-rank first layer.
-    pub ranked: Option<Ranked>,
-}
-
-/// g A and h B of a low-rank first layer.
-pub(crate) type Ranked = (Array2<f32>, Array2<f32>);
 
 impl Mlp {
     /// A network with random weights: sizes of the hidden layers, then the logits'.
@@ -191,98 +170,87 @@ impl Mlp {
         first + rest.sum::<usize>()
     }
 
+    /// True if all layers have the sizes of the other's.
+    pub(crate) fn same_sizes(&self, other: &Self) -> bool {
+        let first = match (&self.first, &other.first) {
+            (First::Full(own), First::Full(other)) => own.weight.dim() == other.weight.dim(),
+            (First::LowRank { a, b, bias }, First::LowRank { a: oa, b: ob, bias: obias }) => {
+                a.dim() == oa.dim() && b.dim() == ob.dim() && bias.len() == obias.len()
+            }
+            _ => false,
+        };
+        let mut rest = self.rest.iter().zip(&other.rest);
+        first
+            && self.rest.len() == other.rest.len()
+            && rest.all(|(own, other)| own.weight.dim() == other.weight.dim())
+    }
+
+    /// True if no weight or bias is NaN or infinite.
+    pub(crate) fn is_finite(&self) -> bool {
+        let finite =
+            |mut values: ndarray::iter::Iter<'_, f32, ndarray::Ix2>| values.all(|v| v.is_finite());
+        let vector = |values: &Array1<f32>| values.iter().all(|v| v.is_finite());
+        let linear = |layer: &Linear| finite(layer.weight.iter()) && vector(&layer.bias);
+        let first = match &self.first {
+            First::Full(layer) => linear(layer),
+            First::LowRank { a, b, bias } => finite(a.iter()) && finite(b.iter()) && vector(bias),
+        };
+        first && self.rest.iter().all(linear)
+    }
+
+    /// Number of logits N.
+    pub fn classes(&self) -> usize {
+        self.rest.last().map_or_else(|| self.first.units(), |layer| layer.bias.len())
+    }
+
+    /// That the first layer is of the kind and the width that the input asks for.
+    pub fn reads(&self, input: &Input<'_>) -> bool {
+        match (&self.first, input) {
+            (First::Full(layer), Input::Matrix(x)) => layer.weight.nrows() == x.ncols(),
+            (First::Full(layer), Input::Products { g, h, scaling }) => {
+                let width = g.ncols() * h.ncols();
+                layer.weight.nrows() == width
+                    && scaling.scale.len() == width
+                    && scaling.center.len() == width
+            }
+            (First::LowRank { a, b, .. }, Input::Pair { g, h }) => {
+                a.nrows() == g.ncols() && b.nrows() == h.ncols()
+            }
+            (First::Full(_), Input::Pair { .. }) | (First::LowRank { .. }, _) => false,
+        }
+    }
+
     /// Logits, n x N.
     ///
     /// Never writes out the N d products of an example, only those of a few classes at a time.
+    ///
+    /// # Panics
+    /// If the network does not read such an input: [`Mlp::reads`].
     pub fn logits(&self, input: Input<'_>) -> Array2<f32> {
+        assert!(self.reads(&input), "the network does not read such an input");
         let rows = input.rows();
-        let classes = self.rest.last().map_or_else(
-            || match &self.first {
-                First::Full(layer) => layer.bias.len(),
-                First::LowRank { bias, .. } => bias.len(),
-            },
-            |layer| layer.bias.len(),
-        );
-        let mut logits = Array2::zeros((rows, classes));
+        let mut logits = Array2::zeros((rows, self.classes()));
+        let mut pass = Pass::default();
         for start in (0..rows).step_by(SCORED) {
             let range = start..(start + SCORED).min(rows);
-            let part = self.forward(input.slice(range.clone())).outputs.pop();
-            if let Some(part) = part {
-                logits.slice_mut(s![range, ..]).assign(&part);
+            self.forward(input.slice(range.clone()), &mut pass);
+            if let Some(part) = pass.outputs.last() {
+                logits.slice_mut(s![range, ..]).assign(part);
             }
         }
         logits
     }
+}
 
-    pub(crate) fn forward(&self, input: Input<'_>) -> Pass {
-        let (mut first, ranked) = self.first.forward(input);
-        if !self.rest.is_empty() {
-            self.activation.apply(&mut first);
+impl First {
+    /// Number of outputs.
+    pub(crate) fn units(&self) -> usize {
+        match self {
+            Self::Full(layer) => layer.bias.len(),
+            Self::LowRank { bias, .. } => bias.len(),
         }
-        let mut outputs = vec![first];
-        for (index, layer) in self.rest.iter().enumerate() {
-            let mut output = layer.forward(outputs[index].view());
-            if index + 1 < self.rest.len() {
-                self.activation.apply(&mut output);
-            }
-            outputs.push(output);
-        }
-        Pass { outputs, ranked }
-    }
-
-    /// Gradient at the first layer's output, before its activation, and gradients of all further layers,
-    /// given the gradient at the logits.
-    pub(crate) fn backward(&self, pass: &Pass, logits: Array2<f32>) -> (Array2<f32>, Vec<Linear>) {
-        let mut gradient = logits;
-        let mut layers = Vec::with_capacity(self.rest.len());
-        for (index, layer) in self.rest.iter().enumerate().rev() {
-            let input = &pass.outputs[index];
-            layers.push(Linear {
-                weight: product(input.t(), gradient.view()),
-                bias: gradient.sum_axis(Axis(0)),
-            });
-            gradient = product(gradient.view(), layer.weight.t());
-            self.activation.pull_back(&mut gradient, input);
-        }
-        layers.reverse();
-        (gradient, layers)
     }
 }
 
 /// Examples scored at a time.
 const SCORED: usize = 256;
-
-impl First {
-    fn forward(&self, input: Input<'_>) -> (Array2<f32>, Option<Ranked>) {
-        match (self, input) {
-            (Self::Full(layer), Input::Matrix(x)) => (layer.forward(x), None),
-            (Self::Full(layer), Input::Products { g, h, scaling }) => {
-                let mut y = spread(&layer.bias, g.nrows());
-                let mut block = Array2::zeros((0, 0));
-                for classes in blocks(g.ncols(), h.ncols()) {
-                    write_block(&mut block, &classes, g, h, scaling);
-                    let rows = classes.start * h.ncols()..classes.end * h.ncols();
-                    multiply(y.view_mut(), block.view(), layer.weight.slice(s![rows, ..]), 1.0);
-                }
-                (y, None)
-            }
-            (Self::LowRank { a, b, bias }, Input::Pair { g, h }) => {
-                let (ga, hb) = (product(g, a.view()), product(h, b.view()));
-                let mut y = spread(bias, g.nrows());
-                let rank = ga.ncols() / bias.len().max(1);
-                ndarray::Zip::from(y.rows_mut()).and(ga.rows()).and(hb.rows()).for_each(
-                    |mut y, ga, hb| {
-                        for (unit, y) in y.iter_mut().enumerate() {
-                            let range = unit * rank..(unit + 1) * rank;
-                            *y += ga.slice(s![range.clone()]).dot(&hb.slice(s![range]));
-                        }
-                    },
-                );
-                (y, Some((ga, hb)))
-            }
-            // a head is built for its inputs: Head and Fit choose both from one setting
-            (Self::Full(layer), Input::Pair { g, .. }) => (spread(&layer.bias, g.nrows()), None),
-            (Self::LowRank { bias, .. }, input) => (spread(bias, input.rows()), None),
-        }
-    }
-}

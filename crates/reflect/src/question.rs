@@ -140,7 +140,10 @@ impl Question {
         let (m, n) = (self.height, z.len() as f32);
         match self.loss {
             Loss::Mse => z.mapv_inplace(|z| 2.0 / n * (z - m)),
-            Loss::Bce => z.mapv_inplace(|z| (sigmoid(z) - m) / n),
+            // in f64: near the target, sigmoid and M cancel
+            Loss::Bce => {
+                z.mapv_inplace(|z| ((sigmoid(f64::from(z)) - f64::from(m)) / f64::from(n)) as f32)
+            }
             Loss::L1 => z.mapv_inplace(|z| {
                 let sign = if z == m { 0.0 } else { (z - m).signum() };
                 sign / n
@@ -159,7 +162,7 @@ impl Question {
     }
 }
 
-fn sigmoid(z: f32) -> f32 {
+fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::{ReflectError, Result};
 use crate::input::Input;
 use crate::mlp::{Activation, Mlp, Width};
-use crate::sgd::{Schedule, step, zeros_like};
+use crate::sgd::{Descent, Schedule, zeros_like};
 
 /// A network being trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,8 @@ impl Run {
     /// `method` is what an error calls the network.
     ///
     /// # Errors
-    /// [`ReflectError::Diverged`]; [`ReflectError::TooFew`] without examples.
+    /// [`ReflectError::Diverged`]; [`ReflectError::TooFew`] without examples; [`ReflectError::Shape`] and
+    /// [`ReflectError::Label`] for an input or a label that is not the network's.
     pub fn epoch(
         &mut self,
         input: Input<'_>,
@@ -73,27 +74,44 @@ impl Run {
             let found = labels.len().min(input.rows());
             return Err(ReflectError::TooFew { found, needed: 1, what: " to train on" });
         }
+        if !self.network.reads(&input) {
+            return Err(ReflectError::Shape {
+                what: "the input",
+                found: input.widths(),
+                expected: "what the network's first layer reads".to_owned(),
+            });
+        }
+        let classes = self.network.classes();
+        if let Some(row) = labels.iter().position(|&label| label >= classes) {
+            return Err(ReflectError::Label { row, label: labels[row] as i64, classes });
+        }
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.shuffle(&mut rng(self.seed, 1 + self.epoch as u64));
         let rate = schedule.rate(self.epoch);
         let (mut total, mut right) = (0.0, 0);
-        for (index, rows) in order.chunks(schedule.batch.max(1)).enumerate() {
+        let diverged = |step, loss| ReflectError::Diverged {
+            method: method.to_owned(),
+            seed: self.seed,
+            epoch: self.epoch + 1,
+            step,
+            learning_rate: rate,
+            loss,
+        };
+        let batch = schedule.batch.max(1);
+        let mut descent = Descent::new(&mut self.network, &mut self.velocity, rate, schedule);
+        for (index, rows) in order.chunks(batch).enumerate() {
             let batch = input.gather(rows);
             let labels: Vec<usize> = rows.iter().map(|&row| labels[row]).collect();
-            let (loss, hits) =
-                step(&mut self.network, &mut self.velocity, batch.view(), &labels, rate, schedule);
+            let (loss, hits) = descent.step(batch.view(), &labels);
             if !loss.is_finite() {
-                return Err(ReflectError::Diverged {
-                    method: method.to_owned(),
-                    seed: self.seed,
-                    epoch: self.epoch + 1,
-                    step: index + 1,
-                    learning_rate: rate,
-                    loss,
-                });
+                return Err(diverged(index + 1, loss));
             }
             total += loss * labels.len() as f64;
             right += hits;
+        }
+        // a last step may have led away from all numbers without a loss to tell
+        if !self.network.is_finite() {
+            return Err(diverged(labels.len().div_ceil(batch), f64::NAN));
         }
         self.epoch += 1;
         let count = labels.len() as f64;
