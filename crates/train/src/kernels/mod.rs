@@ -1,0 +1,4 @@
+//! Loops.
+pub mod geometry;
+pub mod lanes;
+pub mod convolution;
