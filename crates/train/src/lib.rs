@@ -1,0 +1,7 @@
+//! Trains.
+#![cfg(feature = "engine")]
+mod constants;
+mod error;
+mod kernels;
+mod operations;
+mod program;
