@@ -13,6 +13,11 @@ mod network;
 mod output;
 mod pictures;
 mod preprocessing;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_absent.rs"]
+mod train;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
         Command::Export(args) => export::run(args),
+        Command::Train(args) => train::run(args),
     };
     match output::without_panics(run) {
         Ok(Ok(code)) => code,

@@ -1,5 +1,11 @@
 //! What can go wrong in training.
 
+use std::io;
+use std::path::PathBuf;
+
+use introspective_data::SetError;
+use introspective_network::NetworkError;
+
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,6 +16,81 @@ pub enum TrainError {
         /// Whose graph.
         architecture: String,
         /// Why.
+        reason: String,
+    },
+    /// The data cannot be split as asked.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// The network to go on from cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// No picture is left to train on.
+    #[error("no picture of {root} can be read, so there is nothing to train on; the first of {count}: {first}")]
+    NothingReadable {
+        /// The folder.
+        root: String,
+        /// How many.
+        count: usize,
+        /// What is wrong with the first of them.
+        first: String,
+    },
+    /// A setting is out of its range.
+    #[error("{name} is {found}, expected {expected}")]
+    Setting {
+        /// What it is called.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The loss left the numbers.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}, at a learning rate of {rate}: training cannot go on. \
+         Try a lower learning rate (--lr {suggested}), or --schedule one-cycle, which begins low; {kept}"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// Learning rate of the step.
+        rate: f64,
+        /// A tenth of the highest one.
+        suggested: f64,
+        /// What is on the disk.
+        kept: String,
+    },
+    /// A checkpoint does not fit.
+    #[error("the checkpoint {path} cannot be gone on from: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is there already.
+    #[error("{path} is there already; --force replaces it{or}")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+        /// What else can be done.
+        or: &'static str,
+    },
+    /// The device failed.
+    #[error("the device failed: {reason}")]
+    Device {
+        /// What it said.
         reason: String,
     },
 }

@@ -299,7 +299,7 @@ pub fn normalise(
 
 /// Whether the kernels run on a device.
 pub fn available(device: &Device) -> bool {
-    matches!(device.clone().inner().as_dispatch(), burn_dispatch::DispatchDevice::Flex(_))
+    flex(Tensor::<1>::zeros([1], &device.clone().inner())).is_some()
 }
 
 fn channels(vector: Tensor<1>) -> Tensor<4> {
@@ -328,9 +328,9 @@ fn composed_normalise_batch(x: Tensor<4>, affine: Affine) -> (Tensor<4>, [Tensor
     (composed_affine(centred, variance, affine), moments)
 }
 
-/// burn's padding: the same on both sides, or each side its own.
-pub fn padding(pads: &[usize; 4]) -> [usize; 2] {
-    [pads[0], pads[1]]
+/// Zeros before and after, down and to the right, as burn has them.
+pub fn padding(pads: &[usize; 4]) -> [(usize, usize); 2] {
+    [(pads[0], pads[2]), (pads[1], pads[3])]
 }
 
 /// [`convolution`] from burn's operations: any device, any number of groups.
@@ -340,6 +340,7 @@ pub fn composed_convolution(
     window: &Window,
     groups: usize,
 ) -> Tensor<4> {
-    let options = ConvOptions::new(window.stride, padding(&window.pads), [1, 1], groups);
+    let options =
+        ConvOptions { stride: window.stride, padding: padding(&window.pads), dilation: [1, 1], groups };
     module::conv2d(x, weight, None, options)
 }

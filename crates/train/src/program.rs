@@ -106,6 +106,11 @@ impl Program {
         Writer::new(blueprint, size, tensors, kernels).write()
     }
 
+    /// Whether numbers are zeroed at random while training.
+    pub fn has_dropout(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Drop(_)))
+    }
+
     /// Logits (batch x classes) of pictures (batch x channels x height x width).
     pub fn run(&self, tensors: &[Tensor<1>], shapes: &[Vec<usize>], x: Tensor<4>, mut mode: Mode<'_>) -> Tensor<2> {
         let weights = Weights { tensors, shapes };

@@ -107,10 +107,15 @@ impl Accumulate<'_> {
                 *row = &S::as_simd_f32s(&g[r * self.pitch..][..length]).0[..count];
             }
             let x = &self.x[picture * self.x_step..];
-            let columns: [&[S::f32s]; C] =
-                offsets.map(|offset| &S::as_simd_f32s(&x[offset..][..length]).0[..count]);
+            let mut columns: [&[S::f32s]; C] = [&[]; C];
+            for (column, &offset) in columns.iter_mut().zip(offsets) {
+                *column = &S::as_simd_f32s(&x[offset..][..length]).0[..count];
+            }
             for i in 0..count {
-                let g = rows.map(|row| row[i]);
+                let mut g = [simd.splat_f32s(0.0); SUMMED];
+                for r in 0..SUMMED {
+                    g[r] = rows[r][i];
+                }
                 for c in 0..C {
                     let x = columns[c][i];
                     for r in 0..SUMMED {
