@@ -21,6 +21,8 @@ mod pictures;
 mod program;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod training;
 
 pub use error::{Result, TrainError};

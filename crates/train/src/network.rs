@@ -173,6 +173,12 @@ impl Network {
         self.program.run(&self.tensors, &self.shapes, self.pictures(batch), Mode::Predict)
     }
 
+    /// Leaves dropout out, which PyTorch draws otherwise.
+    #[cfg(test)]
+    pub fn forget_dropout(&mut self) {
+        self.program.forget_dropout();
+    }
+
     /// Names of its tensors.
     pub fn names(&self) -> &[String] {
         &self.names
