@@ -1,16 +1,17 @@
 //! `introspect train`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::{LabelledSet, OpenOptions, Split};
-use introspective_network::Architecture;
+use introspective_network::{Architecture, Interpolation, Method, Opened};
 use introspective_train::{
-    Augmentation, End, Epoch, News, Normal, Optimizer, Plan, Processor, Report, Schedule, Settings,
+    Augmentation, Begin, End, Epoch, News, Normal, Optimizer, Plan, Processor, Report, Schedule,
+    Settings, Start,
 };
 
 use crate::interrupt::Interrupt;
@@ -23,8 +24,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Architecture, as `introspect models` lists them.
-    #[arg(long, value_name = "NAME")]
-    pub arch: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "model")]
+    pub arch: Option<String>,
+    /// Train this network of the zoo further: weights or a folder, as `explain --model` takes them. Its last layer is made
+    /// anew if the number of classes is another.
+    #[arg(long, value_name = "FILE", conflicts_with = "channels")]
+    pub model: Option<PathBuf>,
     /// File for the trained network.
     #[arg(long, value_name = "FILE.safetensors")]
     pub out: PathBuf,
@@ -58,16 +63,17 @@ pub struct TrainArgs {
     /// What is done to a picture each time it is trained on.
     #[arg(long, value_enum, default_value = "crop-flip")]
     pub augment: AugmentArg,
-    /// Side of the network's input in pixels.
-    #[arg(long, value_name = "PIXELS", default_value = "32")]
-    pub size: NonZeroUsize,
+    /// Side of the network's input in pixels: the short side of a picture becomes as long, and the middle is kept [default: what
+    /// --model says, else 32 for the networks for small pictures, 224 for others].
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<NonZeroUsize>,
     /// Channels of the network's input: 3 for colour, 1 for grey [default: 1 where all pictures are known to be grey].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub channels: Option<u8>,
-    /// Mean of each channel, for values in 0..1 [default: that of the pictures trained on].
+    /// Mean of each channel, for values in 0..1 [default: what --model says, else that of the pictures trained on].
     #[arg(long, value_name = "M,...", value_delimiter = ',', requires = "std")]
     pub mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel [default: that of the pictures trained on].
+    /// Standard deviation of each channel [default: as for --mean].
     #[arg(long, value_name = "S,...", value_delimiter = ',', requires = "mean")]
     pub std: Option<Vec<f32>>,
     /// Share of the pictures that is held out, in each class, to see how well the network does on others.
@@ -135,17 +141,21 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
             .build_global()
             .context("cannot start the worker threads")?;
     }
-    if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors")) {
+    if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+    {
         // --model would not know it again
         bail!("--out {} does not end in .safetensors", args.out.display());
     }
-    let architecture: Architecture = args.arch.parse()?;
     let class_names = args.classes.as_deref().map(names).transpose()?;
-    let set = LabelledSet::open(&args.data, OpenOptions { split: Some(Split::Train), class_names })?;
+    let set =
+        LabelledSet::open(&args.data, OpenOptions { split: Some(Split::Train), class_names })?;
     for class in set.empty_classes() {
-        eprintln!("warning: the class {:?} has no pictures; nothing is learned about it", set.classes()[class]);
+        eprintln!(
+            "warning: the class {:?} has no pictures; nothing is learned about it",
+            set.classes()[class]
+        );
     }
-    let plan = plan(args, architecture, &set);
+    let plan = plan(args, &set)?;
     let interrupt = Interrupt::watch()?;
     let bar = Bar::new(args);
     let outcome = introspective_train::run(&plan, &set, &mut |report| {
@@ -154,8 +164,16 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
             Report::Unreadable(name, error) => {
                 bar.0.suspend(|| eprintln!("warning: left out {name}: {error}"));
             }
+            Report::Begin(begin) => bar.begin(&begin, args.model.as_deref()),
             Report::News(News::Step { epoch, step, of, score }) => {
-                bar.step(epoch, plan.settings.epochs, step, of, score.mean_loss(), score.accuracy());
+                bar.step(
+                    epoch,
+                    plan.settings.epochs,
+                    step,
+                    of,
+                    score.mean_loss(),
+                    score.accuracy(),
+                );
             }
             Report::News(News::Epoch(epoch)) => bar.epoch(epoch, args.json),
         }
@@ -166,7 +184,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     if outcome.end == End::Interrupted {
         match outcome.written.first() {
             Some(path) => eprintln!(
-                "stopped; {} holds what the finished epochs gave, and --resume goes on from it",
+                "stopped; {} holds what the finished epochs gave, and --resume goes on from there",
                 path.display()
             ),
             None => eprintln!("stopped before the first epoch was finished; nothing was written"),
@@ -181,13 +199,41 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn names(path: &std::path::Path) -> Result<Vec<String>> {
+fn names(path: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the class names in {}", path.display()))?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-fn plan(args: &TrainArgs, architecture: Architecture, set: &LabelledSet) -> Plan {
+/// What the flags mean for this set.
+fn plan(args: &TrainArgs, set: &LabelledSet) -> Result<Plan> {
+    let named: Option<Architecture> = args.arch.as_deref().map(str::parse).transpose()?;
+    let mut normal = args.mean.clone().zip(args.std.clone());
+    let mut method = None;
+    let start = match (&args.model, named) {
+        (Some(path), named) => {
+            let opened = Opened::from_path(path, named)?;
+            if let Some(said) = &opened.preprocessing {
+                method = Some(said.method());
+                normal = normal.or_else(|| Some((said.mean().to_vec(), said.std().to_vec())));
+            }
+            Start::Trained(Box::new(opened.classifier))
+        }
+        (None, Some(architecture)) => {
+            let channels = args.channels.map_or(if set.grey() { 1 } else { 3 }, usize::from);
+            Start::New { architecture, channels }
+        }
+        (None, None) => bail!("give --arch or --model"),
+    };
+    let small = start.architecture()?.name().starts_with("cifar_");
+    let side = args.size.map(NonZeroUsize::get);
+    let method = match (method, side) {
+        (Some(method), None) => method,
+        (_, side) => {
+            let size = side.unwrap_or(if small { 32 } else { 224 });
+            Method::Torchvision { size, crop: size, interpolation: Interpolation::Bilinear }
+        }
+    };
     let epochs = args.epochs.get();
     let (optimizer, rate, decay) = match args.optimizer {
         OptimizerArg::Sgd => {
@@ -203,11 +249,9 @@ fn plan(args: &TrainArgs, architecture: Architecture, set: &LabelledSet) -> Plan
         }
         (ScheduleArg::Steps, None) => Schedule::steps(epochs),
     };
-    let normal = args.mean.clone().zip(args.std.clone());
-    Plan {
-        architecture,
-        channels: args.channels.map_or(if set.grey() { 1 } else { 3 }, usize::from),
-        side: args.size.get(),
+    Ok(Plan {
+        start,
+        method,
         normal: normal.map(|(mean, std)| Normal { mean, std }),
         held_out: args.val_split,
         split_seed: args.seed,
@@ -234,7 +278,7 @@ fn plan(args: &TrainArgs, architecture: Architecture, set: &LabelledSet) -> Plan
         force: args.force,
         resume: args.resume,
         checkpoint_every: args.checkpoint_every.get(),
-    }
+    })
 }
 
 /// Progress on stderr, absent without a terminal.
@@ -256,14 +300,29 @@ impl Bar {
         self.0.set_message("reading pictures");
     }
 
+    fn begin(&self, begin: &Begin, model: Option<&Path>) {
+        let Begin { trained_on, held_out, normal, new_head, done } = begin;
+        self.0.suspend(|| {
+            eprintln!("{trained_on} pictures to train on, {held_out} held out");
+            eprintln!("mean {:?}, standard deviation {:?}", normal.mean, normal.std);
+            if let Some(model) = model.filter(|_| *new_head) {
+                eprintln!("{} has other classes; its last layer is made anew", model.display());
+            }
+            if *done > 0 {
+                eprintln!("going on after epoch {done}");
+            }
+        });
+        self.0.reset();
+    }
+
     fn step(&self, epoch: usize, epochs: usize, step: usize, of: usize, loss: f64, accuracy: f64) {
         let done = ((epoch - 1) * of + step) as u64;
-        if self.0.length() != Some((epochs * of) as u64) {
-            self.0.reset();
-            self.0.set_length((epochs * of) as u64);
-        }
+        self.0.set_length((epochs * of) as u64);
         self.0.set_position(done);
-        self.0.set_message(format!("epoch {epoch}/{epochs} loss {loss:.3} accuracy {:.1} %", accuracy * 100.0));
+        self.0.set_message(format!(
+            "epoch {epoch}/{epochs} loss {loss:.3} accuracy {:.1} %",
+            accuracy * 100.0
+        ));
     }
 
     fn epoch(&self, epoch: &Epoch, json: bool) {

@@ -1,7 +1,12 @@
 //! An architecture's graph, to be read by others: what trains it walks over the same nodes that run it.
 
+use crate::classifier::Classifier;
+use crate::error::{NetworkError, Result};
 use crate::graph::{Graph, Node};
 use crate::zoo::Architecture;
+
+/// Name, shape and values of a tensor.
+pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
 /// A network of the zoo without weights: its operations in order, and what its tensors are called.
 #[derive(Clone, Debug)]
@@ -65,6 +70,32 @@ impl Blueprint {
     /// Number of input channels.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+}
+
+impl Classifier {
+    /// All tensors of a network of the zoo, as float32, sorted by name: what training goes on from. Of a network from
+    /// an ONNX file, the names are that file's.
+    ///
+    /// # Errors
+    /// The engine gives the weights back no more.
+    pub fn tensors(&self) -> Result<Vec<NamedTensor>> {
+        let mut tensors = Vec::new();
+        for tensor in &self.graph.initializers {
+            if !tensor.is_external() {
+                continue;
+            }
+            let mut raw = Vec::new();
+            self.runtime.write_widened(tensor, &mut raw).map_err(|error| NetworkError::Load {
+                model: self.name.clone(),
+                reason: error.to_string(),
+            })?;
+            let (words, _) = raw.as_chunks::<4>();
+            let values = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
+            tensors.push((tensor.name.clone(), tensor.dims.clone(), values));
+        }
+        tensors.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        Ok(tensors)
     }
 }
 

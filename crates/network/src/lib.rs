@@ -51,7 +51,7 @@ mod weights;
 mod zoo;
 
 pub use bilinear::resize_bilinear;
-pub use blueprint::{Blueprint, Operation};
+pub use blueprint::{Blueprint, NamedTensor, Operation};
 pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};

@@ -32,7 +32,9 @@ impl Checkpoint {
         let remembered: Vec<Vec<String>> = names
             .iter()
             .zip(&self.state.memory)
-            .map(|(name, memory)| (0..memory.len()).map(|i| format!("{MEMORY}.{i}.{name}")).collect())
+            .map(|(name, memory)| {
+                (0..memory.len()).map(|i| format!("{MEMORY}.{i}.{name}")).collect()
+            })
             .collect();
         let mut entries = Vec::new();
         for (index, name) in names.iter().enumerate() {
@@ -86,7 +88,8 @@ impl Checkpoint {
 
 /// Which settings are not the same, in words.
 fn differences(found: &str, expected: &str) -> String {
-    let parse = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+    let parse =
+        |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
     let (Ok(found), Ok(expected)) = (parse(found), parse(expected)) else {
         return "it is of another training".to_owned();
     };
@@ -98,8 +101,5 @@ fn differences(found: &str, expected: &str) -> String {
             format!("{key} was {old} and is now {value}")
         })
         .collect();
-    format!(
-        "it is of a training with other settings or data: {}. Give the same ones, or start anew with --force",
-        differing.join("; ")
-    )
+    format!("it is of a training with other settings or data: {}", differing.join("; "))
 }

@@ -26,7 +26,9 @@ impl Constant {
     /// A matrix to multiply feature maps with.
     pub fn tensor(&self, device: &Device) -> Tensor<4> {
         let values: Vec<f32> = self.values.iter().map(|&v| v as f32).collect();
-        let [a, b] = self.dims[..] else { unreachable!("the writer made sure that it is a matrix") };
+        let [a, b] = self.dims[..] else {
+            unreachable!("the writer made sure that it is a matrix")
+        };
         Tensor::from_data(TensorData::new(values, [1, 1, a, b]), device)
     }
 
@@ -37,10 +39,15 @@ impl Constant {
         match (node.operator(), inputs) {
             ("Gather", [values, index]) => {
                 let index = *index.values.first()? as usize;
-                Some(Self { dims: Vec::new(), values: vec![*values.values.get(index)?], whole: values.whole })
+                Some(Self {
+                    dims: Vec::new(),
+                    values: vec![*values.values.get(index)?],
+                    whole: values.whole,
+                })
             }
             ("Range", [start, end, step]) => {
-                let (start, end, step) = (start.values.first()?, end.values.first()?, step.values.first()?);
+                let (start, end, step) =
+                    (start.values.first()?, end.values.first()?, step.values.first()?);
                 let count = ((end - start) / step).ceil().max(0.0) as usize;
                 let values = (0..count).map(|i| start + step * i as f64).collect();
                 Some(Self { dims: vec![count], values, whole: first.whole })
@@ -83,7 +90,15 @@ impl Constant {
         let dims: Option<Vec<usize>> = a
             .iter()
             .zip(&b)
-            .map(|(&a, &b)| if a == b || b == 1 { Some(a) } else if a == 1 { Some(b) } else { None })
+            .map(|(&a, &b)| {
+                if a == b || b == 1 {
+                    Some(a)
+                } else if a == 1 {
+                    Some(b)
+                } else {
+                    None
+                }
+            })
             .collect();
         let dims = dims?;
         let total: usize = dims.iter().product();
@@ -99,7 +114,9 @@ impl Constant {
             place
         };
         let values = (0..total)
-            .map(|i| Some(operation(*self.values.get(place(i, &a))?, *other.values.get(place(i, &b))?)))
+            .map(|i| {
+                Some(operation(*self.values.get(place(i, &a))?, *other.values.get(place(i, &b))?))
+            })
             .collect::<Option<_>>()?;
         Some(Self { dims, values, whole: self.whole && other.whole })
     }

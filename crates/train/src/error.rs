@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use introspective_data::SetError;
-use introspective_network::NetworkError;
+use introspective_network::{NetworkError, PreprocessError};
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +24,13 @@ pub enum TrainError {
     /// The network to go on from cannot be used.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The pictures cannot be prepared so.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessError),
     /// No picture is left to train on.
-    #[error("no picture of {root} can be read, so there is nothing to train on; the first of {count}: {first}")]
+    #[error(
+        "no picture of {root} can be read, so there is nothing to train on; the first of {count}: {first}"
+    )]
     NothingReadable {
         /// The folder.
         root: String,
@@ -46,8 +51,7 @@ pub enum TrainError {
     },
     /// The loss left the numbers.
     #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}, at a learning rate of {rate}: training cannot go on. \
-         Try a lower learning rate (--lr {suggested}), or --schedule one-cycle, which begins low; {kept}"
+        "the loss became {loss} in epoch {epoch}, step {step}, at a learning rate of {rate}; {kept}"
     )]
     Diverged {
         /// The loss.
@@ -58,7 +62,7 @@ pub enum TrainError {
         step: usize,
         /// Learning rate of the step.
         rate: f64,
-        /// A tenth of the highest one.
+        /// A tenth of the highest one, which may do.
         suggested: f64,
         /// What is on the disk.
         kept: String,
@@ -80,12 +84,22 @@ pub enum TrainError {
         source: io::Error,
     },
     /// A file is there already.
-    #[error("{path} is there already; --force replaces it{or}")]
+    #[error("{path} is there already")]
     Exists {
         /// The file.
         path: PathBuf,
-        /// What else can be done.
-        or: &'static str,
+        /// Whether it is a checkpoint, from which training can go on.
+        checkpoint: bool,
+    },
+    /// A network to go on from is for pictures of other channels.
+    #[error("{origin} looks at {found} channels, and {expected} are asked for")]
+    Channels {
+        /// Where the network is from.
+        origin: String,
+        /// Its channels.
+        found: usize,
+        /// What was asked for.
+        expected: usize,
     },
     /// The device failed.
     #[error("the device failed: {reason}")]

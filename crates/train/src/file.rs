@@ -20,7 +20,8 @@ pub type Entry<'a> = (&'a str, &'a [usize], &'a [f32]);
 /// Those of the file system.
 pub fn write(path: &Path, tensors: &[Entry<'_>], metadata: &[(&str, String)]) -> io::Result<()> {
     let mut header = Map::new();
-    let strings = metadata.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())));
+    let strings =
+        metadata.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())));
     header.insert("__metadata__".to_owned(), Value::Object(strings.collect()));
     let mut end = 0;
     for (name, shape, values) in tensors {
@@ -48,9 +49,13 @@ pub fn write(path: &Path, tensors: &[Entry<'_>], metadata: &[(&str, String)]) ->
 ///
 /// # Errors
 /// Those of the file system; then what was there is still there.
-pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::other("it has no file name"))?;
-    let hidden = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+    // a name that the next run uses again, if this one is killed
+    let hidden = format!(".{}.part", name.to_string_lossy());
     let draft = path.with_file_name(hidden);
     let written = (|| {
         let mut out = BufWriter::with_capacity(1 << 16, File::create(&draft)?);

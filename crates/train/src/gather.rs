@@ -39,10 +39,15 @@ pub fn gather(
             .into_par_iter()
             .map(|index| {
                 let picture = set.picture(index).map_err(|error| error.to_string())?;
-                let prepared =
-                    preprocessing.apply(picture.pixels.view()).map_err(|error| error.to_string())?;
+                let prepared = preprocessing
+                    .apply(picture.pixels.view())
+                    .map_err(|error| error.to_string())?;
                 // values in 0..1 that were bytes, or lie between
-                Ok(prepared.input.iter().map(|v| (v * 255.0).round().clamp(0.0, 255.0) as u8).collect())
+                Ok(prepared
+                    .input
+                    .iter()
+                    .map(|v| (v * 255.0).round().clamp(0.0, 255.0) as u8)
+                    .collect())
             })
             .collect();
         for (index, read) in (start..end).zip(read) {
@@ -56,11 +61,13 @@ pub fn gather(
         }
     }
     match unreadable.first() {
-        Some((_, name, error)) if unreadable.len() == set.len() => Err(TrainError::NothingReadable {
-            root: set.root().display().to_string(),
-            count: set.len(),
-            first: format!("{name}: {error}"),
-        }),
+        Some((_, name, error)) if unreadable.len() == set.len() => {
+            Err(TrainError::NothingReadable {
+                root: set.root().display().to_string(),
+                count: set.len(),
+                first: format!("{name}: {error}"),
+            })
+        }
         _ => {
             let labels = set.labels().to_vec();
             Ok(Some(Gathered { pictures: Pictures { side, channels, bytes, labels }, unreadable }))

@@ -13,7 +13,8 @@ use rand_chacha::ChaCha8Rng;
 /// default. Source: torchvision's models, and He et al. 2015.
 pub fn initial(blueprint: &Blueprint, seed: u64) -> Vec<Vec<f32>> {
     let tensors = blueprint.tensors();
-    let shape = |name: &str| tensors.iter().find(|(other, _)| other == name).map(|(_, shape)| shape);
+    let shape =
+        |name: &str| tensors.iter().find(|(other, _)| other == name).map(|(_, shape)| shape);
     let recipe = Recipe::of(blueprint.architecture());
     let kinds: Vec<(&str, &[String])> =
         blueprint.operations().map(|node| (node.operator(), node.inputs())).collect();
@@ -47,7 +48,9 @@ pub fn initial(blueprint: &Blueprint, seed: u64) -> Vec<Vec<f32>> {
                 ("Gemm", 1) if recipe == Recipe::Vgg => Law::Normal(0.01),
                 ("Gemm", 1) => Law::Uniform(default),
                 ("Conv", 2) if recipe == Recipe::Default => Law::Uniform(default),
-                ("Gemm", 2) if matches!(recipe, Recipe::Default | Recipe::FanOut) => Law::Uniform(default),
+                ("Gemm", 2) if matches!(recipe, Recipe::Default | Recipe::FanOut) => {
+                    Law::Uniform(default)
+                }
                 _ => Law::Constant(0.0),
             };
             (0..count).map(|_| law.draw(&mut random)).collect()

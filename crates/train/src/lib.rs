@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod constants;
+mod curve;
 mod error;
 mod file;
 mod gather;
@@ -21,13 +22,16 @@ mod pictures;
 mod program;
 mod run;
 mod schedule;
+mod start;
 #[cfg(test)]
 mod tests;
 mod training;
 
 pub use error::{Result, TrainError};
+pub use network::Score;
 pub use optimizer::Optimizer;
 pub use pictures::{Augmentation, Normal};
-pub use run::{Outcome, Plan, Processor, Report, run};
+pub use run::{Begin, Outcome, Plan, Processor, Report, run};
 pub use schedule::Schedule;
+pub use start::Start;
 pub use training::{End, Epoch, News, Settings};

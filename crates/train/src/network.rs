@@ -85,21 +85,41 @@ impl Network {
         seed: u64,
         device: Device,
     ) -> Result<Self> {
-        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) = blueprint.tensors().iter().cloned().unzip();
+        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) =
+            blueprint.tensors().iter().cloned().unzip();
         let indices: HashMap<String, usize> =
             names.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
         let program = Program::new(blueprint, [side; 2], &indices, &device)?;
-        let memory = names
-            .iter()
-            .zip(&values)
-            .map(|(name, values)| {
-                if is_running(name) { Vec::new() } else { optimizer.start(values.len(), &device) }
-            })
-            .collect();
+        let memory =
+            names
+                .iter()
+                .zip(&values)
+                .map(|(name, values)| {
+                    if is_running(name) {
+                        Vec::new()
+                    } else {
+                        optimizer.start(values.len(), &device)
+                    }
+                })
+                .collect();
         let tensors = values.into_iter().map(|values| vector(values, &device)).collect();
         let dropout = program.has_dropout();
         let channels = blueprint.channels();
-        Ok(Self { program, names, shapes, tensors, memory, optimizer, decay, steps: 0, dropout, seed, device, side, channels })
+        Ok(Self {
+            program,
+            names,
+            shapes,
+            tensors,
+            memory,
+            optimizer,
+            decay,
+            steps: 0,
+            dropout,
+            seed,
+            device,
+            side,
+            channels,
+        })
     }
 
     fn pictures(&self, batch: Vec<f32>) -> Tensor<4> {
@@ -223,7 +243,10 @@ fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Result<Vec<f32>> {
-    tensor.to_data().try_to_vec().map_err(|error| TrainError::Device { reason: format!("{error:?}") })
+    tensor
+        .to_data()
+        .try_to_vec()
+        .map_err(|error| TrainError::Device { reason: format!("{error:?}") })
 }
 
 /// Cross-entropies `ln sum exp(y) - y_c` and hits of a batch's logits.

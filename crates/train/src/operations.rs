@@ -282,8 +282,7 @@ pub fn normalise(
     let (Some(mean), Some(variance)) = (flex(mean), flex(variance)) else {
         unreachable!("{ELSEWHERE}")
     };
-    let moments =
-        Moments { mean: numbers(&mean).to_vec(), variance: numbers(&variance).to_vec() };
+    let moments = Moments { mean: numbers(&mean).to_vec(), variance: numbers(&variance).to_vec() };
     let plan = plan(shape, &affine);
     let Affine { weight, bias, residual, .. } = affine;
     let residual = residual.map(|residual| flex(residual));
@@ -340,7 +339,11 @@ pub fn composed_convolution(
     window: &Window,
     groups: usize,
 ) -> Tensor<4> {
-    let options =
-        ConvOptions { stride: window.stride, padding: padding(&window.pads), dilation: [1, 1], groups };
+    let options = ConvOptions {
+        stride: window.stride,
+        padding: padding(&window.pads),
+        dilation: [1, 1],
+        groups,
+    };
     module::conv2d(x, weight, None, options)
 }

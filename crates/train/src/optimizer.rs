@@ -51,7 +51,8 @@ impl Optimizer {
                 let velocity = recall();
                 let g = gradient + weight.clone() * decay;
                 let velocity = velocity * *momentum + g.clone();
-                let along = if *nesterov { g + velocity.clone() * *momentum } else { velocity.clone() };
+                let along =
+                    if *nesterov { g + velocity.clone() * *momentum } else { velocity.clone() };
                 (weight - along * rate, vec![velocity])
             }
             Self::AdamW => {

@@ -90,7 +90,8 @@ impl Pictures {
             (mean / 255.0, if deviation > 0.0 { deviation / 255.0 } else { 1.0 })
         });
         let (mean, std): (Vec<f64>, Vec<f64>) = moments.unzip();
-        let round = |values: Vec<f64>| values.iter().map(|v| (v * 1e4).round() as f32 / 1e4).collect();
+        let round =
+            |values: Vec<f64>| values.iter().map(|v| (v * 1e4).round() as f32 / 1e4).collect();
         Normal { mean: round(mean), std: round(std) }
     }
 

@@ -23,18 +23,40 @@ type Index = usize;
 /// What one step computes.
 #[derive(Clone, Debug)]
 enum Action {
-    Convolve { weight: Index, bias: Option<Index>, window: Window, groups: usize, plan: Option<Arc<Convolution>> },
-    Normalise { tensors: [Index; 4], epsilon: f32, residual: Option<Place>, rectify: bool },
+    Convolve {
+        weight: Index,
+        bias: Option<Index>,
+        window: Window,
+        groups: usize,
+        plan: Option<Arc<Convolution>>,
+    },
+    Normalise {
+        tensors: [Index; 4],
+        epsilon: f32,
+        residual: Option<Place>,
+        rectify: bool,
+    },
     Rectify,
     Add(Place),
-    MaxPool { window: Window, ceil: bool },
-    AveragePool { window: Window },
+    MaxPool {
+        window: Window,
+        ceil: bool,
+    },
+    AveragePool {
+        window: Window,
+    },
     GlobalAverage,
     Flatten,
-    Linear { weight: Index, bias: Index },
+    Linear {
+        weight: Index,
+        bias: Index,
+    },
     Concatenate(Vec<Place>),
     /// Every picture's rows, or columns, mixed by a constant matrix.
-    Mix { matrix: Constant, rows: bool },
+    Mix {
+        matrix: Constant,
+        rows: bool,
+    },
     Drop(f32),
 }
 
@@ -121,7 +143,13 @@ impl Program {
     }
 
     /// Logits (batch x classes) of pictures (batch x channels x height x width).
-    pub fn run(&self, tensors: &[Tensor<1>], shapes: &[Vec<usize>], x: Tensor<4>, mut mode: Mode<'_>) -> Tensor<2> {
+    pub fn run(
+        &self,
+        tensors: &[Tensor<1>],
+        shapes: &[Vec<usize>],
+        x: Tensor<4>,
+        mut mode: Mode<'_>,
+    ) -> Tensor<2> {
         let weights = Weights { tensors, shapes };
         let mut values: Vec<Option<Value>> = vec![None; self.places];
         values[self.input] = Some(Value::Maps(x));
@@ -138,7 +166,13 @@ impl Program {
         }
     }
 
-    fn step(&self, step: &Step, weights: &Weights<'_>, values: &[Option<Value>], mode: &mut Mode<'_>) -> Value {
+    fn step(
+        &self,
+        step: &Step,
+        weights: &Weights<'_>,
+        values: &[Option<Value>],
+        mode: &mut Mode<'_>,
+    ) -> Value {
         let maps = |place: Place| match &values[place] {
             Some(Value::Maps(maps)) => maps.clone(),
             _ => unreachable!("the writer followed the shapes"),
@@ -195,12 +229,24 @@ impl Program {
             Action::Add(other) => x() + maps(*other),
             Action::MaxPool { window, ceil } => {
                 let Window { kernel, stride, pads } = window;
-                let options = burn_tensor::ops::MaxPoolOptions { kernel_size: *kernel, stride: *stride, padding: operations::padding(pads), dilation: [1, 1], ceil_mode: *ceil };
+                let options = burn_tensor::ops::MaxPoolOptions {
+                    kernel_size: *kernel,
+                    stride: *stride,
+                    padding: operations::padding(pads),
+                    dilation: [1, 1],
+                    ceil_mode: *ceil,
+                };
                 module::max_pool2d(x(), options)
             }
             Action::AveragePool { window } => {
                 let Window { kernel, stride, pads } = window;
-                let options = burn_tensor::ops::AvgPoolOptions { kernel_size: *kernel, stride: *stride, padding: operations::padding(pads), count_include_pad: false, ceil_mode: false };
+                let options = burn_tensor::ops::AvgPoolOptions {
+                    kernel_size: *kernel,
+                    stride: *stride,
+                    padding: operations::padding(pads),
+                    count_include_pad: false,
+                    ceil_mode: false,
+                };
                 module::avg_pool2d(x(), options)
             }
             Action::GlobalAverage => x().mean_dim(3).mean_dim(2),
@@ -209,9 +255,10 @@ impl Program {
                 let y = rows().matmul(weights.matrix(*weight).transpose());
                 return Value::Rows(y + weights.vector(*bias).unsqueeze());
             }
-            Action::Concatenate(others) => {
-                Tensor::cat(std::iter::once(step.from).chain(others.iter().copied()).map(maps).collect(), 1)
-            }
+            Action::Concatenate(others) => Tensor::cat(
+                std::iter::once(step.from).chain(others.iter().copied()).map(maps).collect(),
+                1,
+            ),
             Action::Mix { matrix, rows } => {
                 let x = x();
                 let matrix = matrix.tensor(&x.device());
@@ -219,7 +266,9 @@ impl Program {
             }
             Action::Drop(probability) => match (mode, &values[step.from]) {
                 (Mode::Predict, Some(value)) => return value.clone(),
-                (_, Some(Value::Rows(rows))) => return Value::Rows(drop(rows.clone(), *probability)),
+                (_, Some(Value::Rows(rows))) => {
+                    return Value::Rows(drop(rows.clone(), *probability));
+                }
                 _ => drop(x(), *probability),
             },
         })
@@ -277,7 +326,12 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(blueprint: &'a Blueprint, size: [usize; 2], tensors: &'a HashMap<String, usize>, kernels: bool) -> Self {
+    fn new(
+        blueprint: &'a Blueprint,
+        size: [usize; 2],
+        tensors: &'a HashMap<String, usize>,
+        kernels: bool,
+    ) -> Self {
         let [height, width] = size;
         let input = (0, Shape::Maps([blueprint.channels(), height, width]));
         Self {
@@ -294,12 +348,14 @@ impl<'a> Writer<'a> {
 
     fn write(mut self) -> Result<Program> {
         let nodes: Vec<Operation<'a>> = self.blueprint.operations().collect();
-        let fused = if self.kernels { fusions(&nodes, self.blueprint.logits()) } else { HashMap::new() };
+        let fused =
+            if self.kernels { fusions(&nodes, self.blueprint.logits()) } else { HashMap::new() };
         let passed: Vec<usize> = fused.values().flat_map(|f| f.instead.iter().copied()).collect();
         for (index, &node) in nodes.iter().enumerate() {
             if let Some(fusion) = fused.get(&index) {
                 let norm = nodes[fusion.normalisation];
-                let residual = fusion.residual.as_deref().map(|name| self.place(name)).transpose()?;
+                let residual =
+                    fusion.residual.as_deref().map(|name| self.place(name)).transpose()?;
                 let (action, shape) = self.normalisation(norm, residual, fusion.rectify)?;
                 self.push(action, &norm.inputs()[0], node.output(), shape)?;
             } else if !passed.contains(&index) {
@@ -311,7 +367,13 @@ impl<'a> Writer<'a> {
             return Err(self.unfit("its logits are no vectors".to_owned()));
         }
         release(&mut self.steps, logits);
-        Ok(Program { steps: self.steps, input: 0, logits, places: self.count, kernels: self.kernels })
+        Ok(Program {
+            steps: self.steps,
+            input: 0,
+            logits,
+            places: self.count,
+            kernels: self.kernels,
+        })
     }
 
     fn unfit(&self, reason: String) -> TrainError {
@@ -319,7 +381,10 @@ impl<'a> Writer<'a> {
     }
 
     fn named(&self, name: &str) -> Result<(Place, Shape)> {
-        self.places.get(name).copied().ok_or_else(|| self.unfit(format!("nothing computes {name:?}")))
+        self.places
+            .get(name)
+            .copied()
+            .ok_or_else(|| self.unfit(format!("nothing computes {name:?}")))
     }
 
     fn place(&self, name: &str) -> Result<Place> {
@@ -334,7 +399,10 @@ impl<'a> Writer<'a> {
     }
 
     fn tensor(&self, name: &str) -> Result<Index> {
-        self.tensors.get(name).copied().ok_or_else(|| self.unfit(format!("there is no tensor {name:?}")))
+        self.tensors
+            .get(name)
+            .copied()
+            .ok_or_else(|| self.unfit(format!("there is no tensor {name:?}")))
     }
 
     fn push(&mut self, action: Action, from: &str, output: &'a str, shape: Shape) -> Result<()> {
@@ -370,11 +438,17 @@ impl<'a> Writer<'a> {
         ))
     }
 
-    fn normalisation(&self, node: Operation<'a>, residual: Option<Place>, rectify: bool) -> Result<(Action, Shape)> {
+    fn normalisation(
+        &self,
+        node: Operation<'a>,
+        residual: Option<Place>,
+        rectify: bool,
+    ) -> Result<(Action, Shape)> {
         let [x, names @ ..] = node.inputs() else {
             return Err(self.unfit(format!("{:?} has no input", node.output())));
         };
-        let tensors: Vec<Index> = names.iter().map(|name| self.tensor(name)).collect::<Result<_>>()?;
+        let tensors: Vec<Index> =
+            names.iter().map(|name| self.tensor(name)).collect::<Result<_>>()?;
         let tensors = tensors
             .try_into()
             .map_err(|_| self.unfit(format!("{:?} has not four tensors", node.output())))?;
@@ -416,7 +490,8 @@ impl<'a> Writer<'a> {
                 let [channels, height, width] = self.maps(x)?;
                 let window = self.window(node, &[])?;
                 let ceil = node.int("ceil_mode", 0) != 0;
-                let shape = pooled(&window, [height, width], ceil).ok_or_else(|| self.small(node))?;
+                let shape =
+                    pooled(&window, [height, width], ceil).ok_or_else(|| self.small(node))?;
                 let action = if node.operator() == "MaxPool" {
                     Action::MaxPool { window, ceil }
                 } else {
@@ -428,7 +503,16 @@ impl<'a> Writer<'a> {
             "Flatten" => (Action::Flatten, Shape::Rows(self.maps(x)?.iter().product())),
             "Gemm" => {
                 let (weight, shape) = self.shape_of(&inputs[1])?;
-                let to = shape.first().copied().unwrap_or_default();
+                let (Shape::Rows(from), &[to, expected]) = (self.named(x)?.1, shape) else {
+                    return Err(
+                        self.unfit(format!("{:?} does not multiply vectors", node.output()))
+                    );
+                };
+                if from != expected {
+                    let reason =
+                        format!("{:?} has {expected} inputs and is given {from}", node.output());
+                    return Err(self.unfit(reason));
+                }
                 (Action::Linear { weight, bias: self.tensor(&inputs[2])? }, Shape::Rows(to))
             }
             "Concat" => {
@@ -472,7 +556,10 @@ impl<'a> Writer<'a> {
         if node.operator() == "Shape" {
             let [channels, height, width] = self.maps(&node.inputs()[0])?;
             // the batch's size is looked at by nobody
-            return Ok(Some(Constant::integers(&[4], &[0, channels, height, width].map(|n| n as i64))));
+            return Ok(Some(Constant::integers(
+                &[4],
+                &[0, channels, height, width].map(|n| n as i64),
+            )));
         }
         let inputs: Option<Vec<Constant>> = node
             .inputs()
@@ -486,9 +573,11 @@ impl<'a> Writer<'a> {
             })
             .collect();
         match inputs {
-            Some(inputs) if !inputs.is_empty() => Constant::compute(node, &inputs)
-                .map(Some)
-                .ok_or_else(|| self.unfit(format!("{:?} cannot be computed beforehand", node.output()))),
+            Some(inputs) if !inputs.is_empty() => {
+                Constant::compute(node, &inputs).map(Some).ok_or_else(|| {
+                    self.unfit(format!("{:?} cannot be computed beforehand", node.output()))
+                })
+            }
             _ => Ok(None),
         }
     }
@@ -525,8 +614,15 @@ fn fusions(nodes: &[Operation<'_>], logits: &str) -> HashMap<usize, Fusion> {
             readers.entry(input).or_default().push(index);
         }
     }
-    let only_reader = |index: usize, operator: &str| match readers.get(nodes[index].output()).map(Vec::as_slice) {
-        Some(&[reader]) if nodes[reader].operator() == operator && nodes[index].output() != logits => Some(reader),
+    let only_reader = |index: usize, operator: &str| match readers
+        .get(nodes[index].output())
+        .map(Vec::as_slice)
+    {
+        Some(&[reader])
+            if nodes[reader].operator() == operator && nodes[index].output() != logits =>
+        {
+            Some(reader)
+        }
         _ => None,
     };
     let mut fusions = HashMap::new();
@@ -536,14 +632,20 @@ fn fusions(nodes: &[Operation<'_>], logits: &str) -> HashMap<usize, Fusion> {
             continue;
         }
         if let Some(relu) = only_reader(index, "Relu") {
-            let fusion = Fusion { normalisation: index, instead: vec![index], residual: None, rectify: true };
+            let fusion = Fusion {
+                normalisation: index,
+                instead: vec![index],
+                residual: None,
+                rectify: true,
+            };
             fusions.insert(relu, fusion);
         } else if let Some(add) = only_reader(index, "Add").filter(|add| !summed.contains(add)) {
             let Some(relu) = only_reader(add, "Relu") else { continue };
             // of two normalisations that are summed, the first takes the sum along
             summed.push(add);
             let residual = nodes[add].inputs().iter().find(|name| *name != node.output()).cloned();
-            let fusion = Fusion { normalisation: index, instead: vec![index, add], residual, rectify: true };
+            let fusion =
+                Fusion { normalisation: index, instead: vec![index, add], residual, rectify: true };
             fusions.insert(relu, fusion);
         }
     }

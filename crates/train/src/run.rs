@@ -1,19 +1,20 @@
 //! A whole training: from a labelled set to a file that explains.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn_tensor::Device;
 use introspective_data::{Held, LabelledSet, held_out};
-use introspective_network::{Architecture, Interpolation, Method, Preprocessing};
-use serde_json::json;
+use introspective_network::{Method, Preprocessing};
+use serde_json::{Value, json};
 
 use crate::checkpoint::Checkpoint;
+use crate::curve;
 use crate::error::{Result, TrainError};
 use crate::file;
 use crate::gather::{Gathered, gather};
-use crate::initial::initial;
 use crate::network::{Network, is_running};
 use crate::pictures::Normal;
+use crate::start::Start;
 use crate::training::{End, Epoch, Examples, Keep, News, Settings, train};
 
 /// What computes.
@@ -38,14 +39,12 @@ impl Processor {
 }
 
 /// What is to be trained, and into which file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plan {
-    /// The architecture.
-    pub architecture: Architecture,
-    /// Input channels, 1 or 3.
-    pub channels: usize,
-    /// Side of the input in pixels.
-    pub side: usize,
+    /// What training starts from.
+    pub start: Start,
+    /// How a picture comes to the network's size.
+    pub method: Method,
     /// Mean and deviation of each channel, or those of the pictures that are trained on.
     pub normal: Option<Normal>,
     /// Share of the examples that is held out, 0 for none.
@@ -75,8 +74,6 @@ pub struct Outcome {
     pub history: Vec<Epoch>,
     /// Files that are there now.
     pub written: Vec<PathBuf>,
-    /// Examples that were trained on, held out, and could not be read.
-    pub counts: [usize; 3],
 }
 
 /// What is told while it goes.
@@ -86,37 +83,49 @@ pub enum Report<'a> {
     Reading(usize, usize),
     /// A picture that could not be read: its name, and what is wrong.
     Unreadable(&'a str, &'a str),
+    /// Training begins.
+    Begin(Begin),
     /// Steps and epochs.
     News(News<'a>),
 }
 
+/// What training begins with.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// Examples that are trained on.
+    pub trained_on: usize,
+    /// Examples that are held out.
+    pub held_out: usize,
+    /// Mean and deviation of each channel.
+    pub normal: Normal,
+    /// Whether the last layer of a trained network was made anew.
+    pub new_head: bool,
+    /// Epochs that a checkpoint holds already.
+    pub done: usize,
+}
+
 /// Trains a network on a labelled set and writes it. `watch` says whether to go on.
+///
+/// While it goes, a checkpoint and the numbers of the epochs lie beside the file; the checkpoint is taken away when
+/// the file is there.
 ///
 /// # Errors
 /// [`TrainError`].
-pub fn run(plan: &Plan, set: &LabelledSet, watch: &mut dyn FnMut(Report<'_>) -> bool) -> Result<Outcome> {
+pub fn run(
+    plan: &Plan,
+    set: &LabelledSet,
+    watch: &mut dyn FnMut(Report<'_>) -> bool,
+) -> Result<Outcome> {
     check(plan)?;
-    let checkpoint_path = file::beside(&plan.out, "checkpoint.safetensors");
-    if !plan.force && !plan.resume {
-        for (path, or) in [(&plan.out, ""), (&checkpoint_path, ", and --resume goes on from it")] {
-            if path.exists() {
-                return Err(TrainError::Exists { path: path.clone(), or });
-            }
-        }
-    }
-    let plain = |mean: Vec<f32>, std: Vec<f32>| {
-        let (size, interpolation) = (plan.side, Interpolation::Bilinear);
-        Preprocessing::new(Method::Torchvision { size, crop: size, interpolation }, mean, std)
-            .map_err(|error| TrainError::Untrainable {
-                architecture: plan.architecture.to_string(),
-                reason: error.to_string(),
-            })
-    };
-    let unit = plain(vec![0.0; plan.channels], vec![1.0; plan.channels])?;
+    let keep_path = file::beside(&plan.out, "checkpoint.safetensors");
+    free(plan, &keep_path)?;
+    let started = plan.start.begin(set.classes().len(), plan.settings.seed)?;
+    let mut outcome = Outcome { end: End::Interrupted, history: Vec::new(), written: Vec::new() };
+
+    let unit =
+        preprocessing(plan, vec![0.0; plan.start.channels()], vec![1.0; plan.start.channels()])?;
     let total = set.len();
     let gathered = gather(set, &unit, |read| watch(Report::Reading(read, total)))?;
-    let mut outcome =
-        Outcome { end: End::Interrupted, history: Vec::new(), written: Vec::new(), counts: [0; 3] };
     let Some(Gathered { pictures, unreadable }) = gathered else { return Ok(outcome) };
     for (_, name, error) in &unreadable {
         watch(Report::Unreadable(name, error));
@@ -129,57 +138,58 @@ pub fn run(plan: &Plan, set: &LabelledSet, watch: &mut dyn FnMut(Report<'_>) -> 
     let readable = |index: &usize| unreadable.binary_search_by_key(index, |entry| entry.0).is_err();
     kept.retain(readable);
     held.retain(readable);
-    outcome.counts = [kept.len(), held.len(), unreadable.len()];
     let normal = plan.normal.clone().unwrap_or_else(|| pictures.normal(&kept));
 
     let settings = &plan.settings;
-    let blueprint = plan.architecture.blueprint(set.classes().len(), plan.channels);
-    let optimizer = (settings.optimizer.clone(), settings.weight_decay);
-    let values = initial(&blueprint, settings.seed);
-    let device = plan.processor.device();
-    let mut network =
-        Network::new(&blueprint, values, plan.side, optimizer, settings.seed, device)?;
-
-    let mut identity = serde_json::to_value(settings).unwrap_or_default();
-    if let Some(map) = identity.as_object_mut() {
-        map.insert("architecture".to_owned(), json!(plan.architecture.name()));
-        map.insert("side".to_owned(), json!(plan.side));
-        map.insert("channels".to_owned(), json!(plan.channels));
-        map.insert("normal".to_owned(), json!(normal));
-        map.insert("data".to_owned(), json!(set.fingerprint()));
-        map.insert("held_out".to_owned(), json!([plan.held_out, plan.split_seed]));
-        map.insert("unreadable".to_owned(), json!(unreadable.len()));
-    }
-    let identity = identity.to_string();
-    if plan.resume && checkpoint_path.exists() {
+    let mut network = Network::new(
+        &started.blueprint,
+        started.values,
+        pictures.side,
+        (settings.optimizer.clone(), settings.weight_decay),
+        settings.seed,
+        plan.processor.device(),
+    )?;
+    let fingerprint = set.fingerprint();
+    let identity = identity(plan, &normal, &fingerprint, unreadable.len())?;
+    if plan.resume && keep_path.exists() {
         let memory: Vec<usize> = network
             .names()
             .iter()
             .map(|name| if is_running(name) { 0 } else { settings.optimizer.memory() })
             .collect();
-        let read = Checkpoint::read(&checkpoint_path, &identity, network.names(), &memory)?;
+        let read = Checkpoint::read(&keep_path, &identity, network.names(), &memory)?;
         network.restore(read.state);
         outcome.history = read.history;
     }
-    let keep = Keep { path: checkpoint_path.clone(), every: plan.checkpoint_every.max(1), identity };
+    watch(Report::Begin(Begin {
+        trained_on: kept.len(),
+        held_out: held.len(),
+        normal: normal.clone(),
+        new_head: started.new_head,
+        done: outcome.history.len(),
+    }));
+    let curve = file::beside(&plan.out, "curve.csv");
+    let keep = Keep {
+        path: keep_path,
+        curve: curve.clone(),
+        every: plan.checkpoint_every.max(1),
+        identity,
+    };
     let examples = Examples { pictures: &pictures, kept, held, normal: &normal };
-    outcome.end = train(&mut network, &examples, settings, &keep, &mut outcome.history, &mut |news| {
-        watch(Report::News(news))
-    })?;
+    let mut tell = |news: News<'_>| watch(Report::News(news));
+    outcome.end = train(&mut network, &examples, settings, &keep, &mut outcome.history, &mut tell)?;
     if outcome.end == End::Interrupted {
-        if checkpoint_path.exists() {
-            outcome.written.push(checkpoint_path);
-        }
+        outcome.written.extend([keep.path, curve].into_iter().filter(|path| path.exists()));
         return Ok(outcome);
     }
-
     let record = json!({
         "settings": settings,
+        "started_from": plan.start.sha256(),
         "data": {
             "kind": set.kind().as_str(),
             "part": set.part(),
             "examples": set.len(),
-            "fingerprint": set.fingerprint(),
+            "fingerprint": fingerprint,
         },
         "held_out": {
             "share": plan.held_out,
@@ -190,9 +200,65 @@ pub fn run(plan: &Plan, set: &LabelledSet, watch: &mut dyn FnMut(Report<'_>) -> 
         "epochs": outcome.history,
         "version": env!("CARGO_PKG_VERSION"),
     });
-    let preprocessing = plain(normal.mean.clone(), normal.std.clone())?;
+    write(plan, set, &network, &normal, &record)?;
+    curve::write(&curve, &outcome.history)?;
+    // what it was for is done
+    let _ = std::fs::remove_file(&keep.path);
+    outcome.written.extend([plan.out.clone(), curve]);
+    Ok(outcome)
+}
+
+/// Makes sure that nothing is replaced unasked.
+fn free(plan: &Plan, checkpoint: &Path) -> Result<()> {
+    let exists = |path: &Path, checkpoint| {
+        let path = path.to_owned();
+        if path.exists() { Err(TrainError::Exists { path, checkpoint }) } else { Ok(()) }
+    };
+    match (plan.force, plan.resume) {
+        (true, _) => Ok(()),
+        // a finished training has no checkpoint any more
+        (false, true) if checkpoint.exists() => Ok(()),
+        (false, true) => exists(&plan.out, false),
+        (false, false) => exists(&plan.out, false).and_then(|()| exists(checkpoint, true)),
+    }
+}
+
+fn preprocessing(plan: &Plan, mean: Vec<f32>, std: Vec<f32>) -> Result<Preprocessing> {
+    Ok(Preprocessing::new(plan.method, mean, std)?)
+}
+
+/// What two runs must have in common to be one: all that the result depends on.
+fn identity(plan: &Plan, normal: &Normal, fingerprint: &str, unreadable: usize) -> Result<String> {
+    let mut identity = json!({
+        "architecture": plan.start.architecture()?.name(),
+        "channels": plan.start.channels(),
+        "started_from": plan.start.sha256(),
+        "pictures": plan.method,
+        "normal": normal,
+        "data": fingerprint,
+        "held_out": plan.held_out,
+        "split_seed": plan.split_seed,
+        "unreadable": unreadable,
+    });
+    if let (Some(map), Value::Object(settings)) =
+        (identity.as_object_mut(), serde_json::to_value(&plan.settings).unwrap_or_default())
+    {
+        map.extend(settings);
+    }
+    Ok(identity.to_string())
+}
+
+/// Writes the network as a file that says what it is.
+fn write(
+    plan: &Plan,
+    set: &LabelledSet,
+    network: &Network,
+    normal: &Normal,
+    record: &Value,
+) -> Result<()> {
+    let preprocessing = preprocessing(plan, normal.mean.clone(), normal.std.clone())?;
     let metadata = [
-        ("architecture", plan.architecture.name().to_owned()),
+        ("architecture", plan.start.architecture()?.name().to_owned()),
         ("classes", json!(set.classes()).to_string()),
         ("preprocessing", json!(preprocessing).to_string()),
         ("training", record.to_string()),
@@ -206,11 +272,7 @@ pub fn run(plan: &Plan, set: &LabelledSet, watch: &mut dyn FnMut(Report<'_>) -> 
         .map(|((name, shape), values)| (name.as_str(), shape.as_slice(), values.as_slice()))
         .collect();
     file::write(&plan.out, &entries, &metadata)
-        .map_err(|source| TrainError::Write { path: plan.out.clone(), source })?;
-    // what it was for is done
-    let _ = std::fs::remove_file(&checkpoint_path);
-    outcome.written.push(plan.out.clone());
-    Ok(outcome)
+        .map_err(|source| TrainError::Write { path: plan.out.clone(), source })
 }
 
 fn check(plan: &Plan) -> Result<()> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
+use crate::curve;
 use crate::error::{Result, TrainError};
 use crate::network::{Network, Score};
 use crate::optimizer::Optimizer;
@@ -83,6 +84,8 @@ pub enum News<'a> {
 pub struct Keep {
     /// The file.
     pub path: PathBuf,
+    /// A file for the numbers of all epochs, written together with it.
+    pub curve: PathBuf,
     /// After every so many epochs, and after the last one before an interruption.
     pub every: usize,
     /// What a later run compares.
@@ -113,33 +116,43 @@ pub fn train(
     let per_epoch = examples.kept.len().div_ceil(settings.batch);
     let steps = per_epoch * settings.epochs;
     let mut written = history.len();
+    let diverged = |loss, epoch, step, rate, written| TrainError::Diverged {
+        loss,
+        epoch: epoch + 1,
+        step: step + 1,
+        rate,
+        suggested: settings.learning_rate / 10.0,
+        kept: kept(&keep.path, written),
+    };
     for epoch in history.len()..settings.epochs {
         let order = order(&examples.kept, settings.seed, epoch);
         let mut score = Score::default();
         let mut rate = settings.learning_rate;
         for (index, chunk) in order.chunks(settings.batch).enumerate() {
-            rate = settings.schedule.rate(settings.learning_rate, epoch, epoch * per_epoch + index, steps);
+            rate = settings.schedule.rate(
+                settings.learning_rate,
+                epoch,
+                epoch * per_epoch + index,
+                steps,
+            );
             let change = Some((settings.augmentation, settings.seed, epoch));
             let batch = examples.pictures.batch(chunk, examples.normal, change);
             let labels: Vec<usize> = chunk.iter().map(|&i| examples.pictures.labels[i]).collect();
             let step = network.step(batch, &labels, rate)?;
             if !step.loss.is_finite() {
-                return Err(TrainError::Diverged {
-                    loss: step.loss,
-                    epoch: epoch + 1,
-                    step: index + 1,
-                    rate,
-                    suggested: settings.learning_rate / 10.0,
-                    kept: kept(&keep.path, written),
-                });
+                return Err(diverged(step.loss, epoch, index, rate, written));
             }
             score.add(step);
-            let news = News::Step { epoch: epoch + 1, step: index + 1, of: per_epoch, score: &score };
+            let news =
+                News::Step { epoch: epoch + 1, step: index + 1, of: per_epoch, score: &score };
             if !watch(news) {
                 return Ok(End::Interrupted);
             }
         }
         let held = evaluate(network, examples, settings.batch)?;
+        if let Some(loss) = held.map(|held| held.loss).filter(|loss| !loss.is_finite()) {
+            return Err(diverged(loss, epoch, per_epoch - 1, rate, written));
+        }
         history.push(Epoch {
             epoch: epoch + 1,
             learning_rate: rate,
@@ -155,9 +168,12 @@ pub fn train(
                 state: network.state()?,
             };
             checkpoint.write(&keep.path, network.names(), network.shapes())?;
+            curve::write(&keep.curve, history)?;
             written = epoch + 1;
         }
-        if let Some(epoch) = history.last() && !watch(News::Epoch(epoch)) {
+        if let Some(epoch) = history.last()
+            && !watch(News::Epoch(epoch))
+        {
             return Ok(End::Interrupted);
         }
     }

@@ -85,7 +85,9 @@ impl Convolution {
                     run(Correlate { offsets, weights, x, out: &mut out, pitch, run: layout.run });
                     let planes = y.chunks_exact_mut(self.output_length() / self.to);
                     for (plane, out) in planes.zip(out.chunks_exact(pitch)) {
-                        for (row, out) in plane.chunks_exact_mut(width).zip(out.chunks(layout.pitch)) {
+                        for (row, out) in
+                            plane.chunks_exact_mut(width).zip(out.chunks(layout.pitch))
+                        {
                             row.copy_from_slice(&out[..width]);
                         }
                     }
@@ -94,7 +96,13 @@ impl Convolution {
     }
 
     /// Gradients with respect to the weight and, if there is a place for it, the input.
-    pub fn backward(&self, x: &[f32], weight: &[f32], g: &[f32], gx: Option<&mut [f32]>) -> Vec<f32> {
+    pub fn backward(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        g: &[f32],
+        gx: Option<&mut [f32]>,
+    ) -> Vec<f32> {
         let batch = x.len() / self.input_length();
         let part = batch.div_ceil(PARTS).max(1);
         let xs = x.par_chunks(part * self.input_length());
@@ -173,7 +181,9 @@ impl<'a> Back<'a> {
         let mut out = vec![0.0; if gx.is_some() { from * pitch } else { 0 }];
         let mut sums = vec![0.0; to * self.columns.len() * WIDEST];
         let [_, width] = layout.output;
-        for (index, (x, g)) in x.chunks(together * inner).zip(g.chunks(together * outer)).enumerate() {
+        for (index, (x, g)) in
+            x.chunks(together * inner).zip(g.chunks(together * outer)).enumerate()
+        {
             let pictures = x.len() / inner;
             for (x, packed) in x.chunks_exact(inner).zip(packed.chunks_exact_mut(x_step)) {
                 conv.pack_input(x, packed);

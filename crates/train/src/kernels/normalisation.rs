@@ -32,7 +32,10 @@ pub struct Moments {
 
 impl Moments {
     fn scales(&self, epsilon: f32) -> Vec<f32> {
-        self.variance.iter().map(|v| (f64::from(*v) + f64::from(epsilon)).sqrt().recip() as f32).collect()
+        self.variance
+            .iter()
+            .map(|v| (f64::from(*v) + f64::from(epsilon)).sqrt().recip() as f32)
+            .collect()
     }
 }
 
