@@ -3,6 +3,7 @@
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::graph::{Graph, Node};
+use crate::layers::Layers;
 use crate::zoo::Architecture;
 
 /// Name, shape and values of a tensor.
@@ -13,6 +14,7 @@ pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 pub struct Blueprint {
     pub(crate) architecture: Architecture,
     pub(crate) graph: Graph,
+    pub(crate) layers: Layers,
     pub(crate) tensors: Vec<(String, Vec<usize>)>,
     pub(crate) dropouts: Vec<(String, f32)>,
     pub(crate) logits: String,
@@ -50,6 +52,11 @@ impl Blueprint {
     /// graph, made for predicting, leaves out.
     pub fn dropout(&self, value: &str) -> Option<f32> {
         self.dropouts.iter().find(|(name, _)| name == value).map(|&(_, probability)| probability)
+    }
+
+    /// The value that a layer's dotted name stands for.
+    pub fn layer(&self, name: &str) -> Option<&str> {
+        self.layers.iter().find(|(module, _)| *module == name).map(|(_, value)| value)
     }
 
     /// Name of the input: batch x channels x height x width.

@@ -41,7 +41,8 @@ impl Schedule {
                     to + (from - to) / 2.0 * (1.0 + (std::f64::consts::PI * part).cos())
                 };
                 let (start, end) = (base / 25.0, base / 250_000.0);
-                let peak = 0.3 * steps as f64 - 1.0;
+                // with three steps or fewer there is no way up
+                let peak = (0.3 * steps as f64 - 1.0).max(0.0);
                 let last = steps as f64 - 1.0;
                 let step = step as f64;
                 if step <= peak {

@@ -126,6 +126,7 @@ impl Architecture {
         Blueprint {
             architecture: self,
             graph: builder.graph.clone(),
+            layers: builder.layers.clone(),
             dropouts: builder.dropouts.clone(),
             tensors: builder.into_tensors(),
             logits: plan.logits,
