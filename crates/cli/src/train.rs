@@ -180,7 +180,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         !interrupt.came()
     });
     bar.0.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    if !outcome.history.is_empty() {
+        outcome.written.push(draw(&args.out, &outcome.history)?);
+    }
     if outcome.end == End::Interrupted {
         match outcome.written.first() {
             Some(path) => eprintln!(
@@ -197,6 +200,25 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Draws the curve beside the network.
+fn draw(out: &Path, history: &[Epoch]) -> Result<PathBuf> {
+    let points: Vec<introspective_report::Epoch> = history
+        .iter()
+        .map(|epoch| introspective_report::Epoch {
+            epoch: epoch.epoch,
+            loss: epoch.loss,
+            accuracy: epoch.accuracy,
+            val_loss: epoch.held_out_loss,
+            val_accuracy: epoch.held_out_accuracy,
+            lr: epoch.learning_rate,
+        })
+        .collect();
+    let path = out.with_extension("curve.svg");
+    std::fs::write(&path, introspective_report::training_curve(&points))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 fn names(path: &Path) -> Result<Vec<String>> {
