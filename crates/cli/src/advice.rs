@@ -15,6 +15,10 @@ pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(error) = cause.downcast_ref::<ClassError>() {
             return class(error);
         }
+        #[cfg(feature = "train")]
+        if let Some(error) = cause.downcast_ref::<introspective_train::TrainError>() {
+            return train(error);
+        }
         if let Some(error) = cause.downcast_ref::<QuestionError>() {
             return Some(match error {
                 QuestionError::SameClass { .. } => {
@@ -24,6 +28,26 @@ pub fn for_error(error: &anyhow::Error) -> Option<&'static str> {
             });
         }
         None
+    })
+}
+
+#[cfg(feature = "train")]
+fn train(error: &introspective_train::TrainError) -> Option<&'static str> {
+    use introspective_train::TrainError;
+    Some(match error {
+        TrainError::Diverged { .. } => {
+            "try a tenth of that rate (--lr), or --schedule one-cycle, which begins low; then --force begins anew"
+        }
+        TrainError::Exists { checkpoint: true, .. } => {
+            "--resume goes on from it, --force begins anew; or choose another --out"
+        }
+        TrainError::Exists { .. } => "choose another --out, or add --force",
+        TrainError::Checkpoint { .. } => {
+            "give the settings that it was begun with, or begin anew with --force"
+        }
+        // they wrap another room's error, which has its own advice
+        TrainError::Network(error) => return network(error),
+        _ => return None,
     })
 }
 

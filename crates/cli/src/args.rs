@@ -38,6 +38,8 @@ pub enum Command {
     Models,
     /// Write a network as an ONNX file that other software can run, and --model reads.
     Export(ExportArgs),
+    /// Train a network on a labelled set of pictures, or train one further.
+    Train(Box<crate::train::TrainArgs>),
 }
 
 #[derive(clap::Args, Debug)]

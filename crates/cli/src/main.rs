@@ -17,6 +17,11 @@ mod pictures;
 mod predict;
 mod preprocessing;
 mod second;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_absent.rs"]
+mod train;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
         Command::Export(args) => export::run(args),
+        Command::Train(args) => train::run(args),
     };
     match output::without_panics(run) {
         Ok(Ok(code)) => code,

@@ -20,6 +20,7 @@
 mod adjoint;
 mod batch_statistics;
 mod bilinear;
+mod blueprint;
 mod checkpoint;
 mod classes;
 mod classifier;
@@ -50,6 +51,7 @@ mod weights;
 mod zoo;
 
 pub use bilinear::resize_bilinear;
+pub use blueprint::{Blueprint, NamedTensor, Operation};
 pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};
 pub use classifier::{Classifier, Layer};

@@ -74,6 +74,11 @@ impl Initializer {
         }
     }
 
+    /// True if it lies in the weights' buffer.
+    pub fn is_external(&self) -> bool {
+        matches!(self.data, Data::External { .. })
+    }
+
     /// True for float16, which most engines' operators do not mix with float32.
     pub fn is_half(&self) -> bool {
         self.element == DataType::FLOAT16

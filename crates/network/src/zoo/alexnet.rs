@@ -31,10 +31,10 @@ pub(super) fn alexnet(b: &mut Builder) -> Plan {
 
     let x = b.adaptive_average_pool("avgpool", &x, 6);
     let x = b.flatten("flatten", &x);
-    b.alias("classifier.0", &x);
+    b.dropout("classifier.0", &x);
     let x = b.linear("classifier.1", &x, 256 * 6 * 6, 4096);
     let x = b.relu("classifier.2", &x);
-    b.alias("classifier.3", &x);
+    b.dropout("classifier.3", &x);
     let x = b.linear("classifier.4", &x, 4096, 4096);
     let x = b.relu("classifier.5", &x);
     let logits = b.linear("classifier.6", &x, 4096, classes);

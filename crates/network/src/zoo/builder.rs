@@ -55,6 +55,8 @@ pub(crate) struct Builder<'w> {
     source: Source<'w>,
     pub graph: Graph,
     pub layers: Layers,
+    /// Values that training zeroes numbers of, each with a probability of its own.
+    pub dropouts: Vec<(String, f32)>,
     used: BTreeMap<String, Vec<usize>>,
     mismatch: Mismatch,
     screen: Option<Screen>,
@@ -89,6 +91,7 @@ impl<'w> Builder<'w> {
             source,
             graph: Graph::default(),
             layers: Layers::default(),
+            dropouts: Vec::new(),
             used: BTreeMap::new(),
             mismatch,
             screen: None,
@@ -239,7 +242,16 @@ impl<'w> Builder<'w> {
         self.value("Concat", value, parts, vec![int("axis", 1)])
     }
 
-    /// A module that computes nothing of its own here: a container, dropout in evaluation mode.
+    /// Dropout with torchvision's probability of one half: nothing is computed in evaluation mode. Only one
+    /// operation may read the value.
+    pub fn dropout(&mut self, module: &str, value: &str) {
+        self.alias(module, value);
+        if self.screen.is_none() {
+            self.dropouts.push((value.to_owned(), 0.5));
+        }
+    }
+
+    /// A module that computes nothing of its own here: a container.
     pub fn alias(&mut self, module: &str, value: &str) {
         if self.screen.is_none() {
             self.layers.set(module, value);

@@ -16,6 +16,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use self::resnet::{BASIC, BOTTLENECK, bottleneck};
+use crate::blueprint::Blueprint;
 use crate::error::{Mismatch, NetworkError, Result};
 use crate::graph::Graph;
 use crate::layers::Layers;
@@ -117,6 +118,21 @@ impl Architecture {
     /// apart), sorted by name.
     pub fn tensors(self, classes: usize, channels: usize) -> Vec<(String, Vec<usize>)> {
         self.write(Source::Shapes { classes, channels }).1.into_tensors()
+    }
+
+    /// Its graph for so many classes and input channels, to be read.
+    pub fn blueprint(self, classes: usize, channels: usize) -> Blueprint {
+        let (plan, builder) = self.write(Source::Shapes { classes, channels });
+        Blueprint {
+            architecture: self,
+            graph: builder.graph.clone(),
+            layers: builder.layers.clone(),
+            dropouts: builder.dropouts.clone(),
+            tensors: builder.into_tensors(),
+            logits: plan.logits,
+            classes,
+            channels,
+        }
     }
 
     /// Architectures whose every tensor the file has, in the right shape, and no other.

@@ -74,7 +74,7 @@ fn squeezenet(b: &mut Builder, stem: usize, kernel: usize, steps: &[Step]) -> Pl
     }
     b.alias("features", &x);
 
-    b.alias("classifier.0", &x);
+    b.dropout("classifier.0", &x);
     let x = b.conv("classifier.1", &x, Conv::new(from, classes, 1));
     let x = b.relu("classifier.2", &x);
     let x = b.global_average_pool("classifier.3", &x);

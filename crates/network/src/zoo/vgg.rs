@@ -40,10 +40,10 @@ pub(super) fn vgg(b: &mut Builder, depths: Depths, batch_norm: bool) -> Plan {
     let x = b.flatten("flatten", &x);
     let x = b.linear("classifier.0", &x, from * 7 * 7, 4096);
     let x = b.relu("classifier.1", &x);
-    b.alias("classifier.2", &x);
+    b.dropout("classifier.2", &x);
     let x = b.linear("classifier.3", &x, 4096, 4096);
     let x = b.relu("classifier.4", &x);
-    b.alias("classifier.5", &x);
+    b.dropout("classifier.5", &x);
     let logits = b.linear("classifier.6", &x, 4096, classes);
     b.alias("classifier", &logits);
     Plan { logits, classes, channels }
