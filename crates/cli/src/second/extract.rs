@@ -39,6 +39,9 @@ pub struct Interrupted;
 /// What the classifier made of a picture: h and z.
 pub type Row<'a> = (ArrayView1<'a, f32>, ArrayView1<'a, f32>);
 
+/// h and z, kept.
+type Owned = (Array1<f32>, Array1<f32>);
+
 /// Features of pictures that could be read.
 pub struct Extracted {
     /// n x d.
@@ -92,7 +95,7 @@ impl Extraction<'_> {
     }
 
     /// A result for each input. What fails as a batch is tried one by one, so that one bad picture costs no other.
-    fn run(&self, inputs: &[&Array3<f32>]) -> Result<Vec<Result<(Array1<f32>, Array1<f32>)>>> {
+    fn run(&self, inputs: &[&Array3<f32>]) -> Result<Vec<Result<Owned>>> {
         let Some(first) = inputs.first() else { return Ok(Vec::new()) };
         let (channels, height, width) = first.dim();
         let mut stacked = Array4::zeros((inputs.len(), channels, height, width));
