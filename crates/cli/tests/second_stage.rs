@@ -292,10 +292,10 @@ fn a_stream_and_a_low_rank_can_be_had() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
     written(place);
-    let run = fit(
-        place,
-        &["--out", "head.safetensors", "--scaler", "zscore", "--rank", "2", "--lr", "0.05"],
-    );
+    let flags = ["--epochs", "150", "--scaler", "zscore", "--rank", "4", "--lr", "0.05"];
+    let fit = ["fit", "--features", "train.npz", "--hidden", "10,6", "--fit-batch", "32"];
+    let out = ["--out", "head.safetensors"];
+    let run = introspect(place, &[&fit[..], &flags, &out].concat());
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let flags = [
         "evaluate",

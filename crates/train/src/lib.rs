@@ -1,6 +1,6 @@
 //! The room that trains networks: the zoo's own graphs, walked over tensors of burn with gradients.
 //!
-//! There is one definition of every architecture, the one that explains it: [`Program`](program) reads the graph that
+//! There is one definition of every architecture, the one that explains it: its interpreter reads the graph that
 //! `introspective-network` writes. What comes out is a safetensors file that says what it is, with its classes
 //! and its preprocessing, and opens like any other.
 //!
