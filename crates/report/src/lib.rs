@@ -27,6 +27,7 @@
 mod archive;
 mod colormap;
 mod error;
+mod evaluation;
 mod explanation;
 mod folder;
 mod kerning;
@@ -41,6 +42,10 @@ mod wrap;
 pub use archive::write_npz;
 pub use colormap::{Colormap, UnknownColormap};
 pub use error::{DrawError, WriteError};
+pub use evaluation::{
+    EvaluationFacts, Skipped, TableError, TrainingEpoch, evaluation_csv, evaluation_page,
+    training_curve,
+};
 pub use explanation::{Drawing, ExplanationReport, Subject};
 pub use folder::{Existing, FolderError, RunFolder, Staged};
 pub use names::unique_names;

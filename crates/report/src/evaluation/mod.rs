@@ -1,0 +1,12 @@
+//! An evaluation as a page that opens offline, as a table of numbers, and the curve of a training.
+
+mod curves;
+mod html;
+mod page;
+mod svg;
+mod table;
+mod training;
+
+pub use page::{EvaluationFacts, Skipped, evaluation_page};
+pub use table::{TableError, evaluation_csv};
+pub use training::{TrainingEpoch, training_curve};
