@@ -3,7 +3,9 @@
 use std::io::Error;
 
 use plotters::coord::Shift;
+use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::*;
+use plotters_backend::{BackendCoord, DrawingErrorKind};
 
 use super::html::escape;
 
@@ -37,19 +39,62 @@ pub(super) fn colour(number: usize) -> RGBColor {
     PALETTE[number % PALETTE.len()]
 }
 
-/// What stands at points of the line of that number, so that lines differ without their colour, too: small and large
-/// discs, small and large rings.
-pub(super) fn mark<C>(number: usize, at: C) -> Circle<C, i32> {
-    let small = (3 * UNITS) as i32;
-    let style = colour(number);
-    // seven colours and four marks: 28 lines differ
-    let (size, style) = match number % 4 {
-        0 => (small, style.filled()),
-        1 => (small + small / 3, style.stroke_width(2 * UNITS)),
-        2 => (small * 5 / 3, style.filled()),
-        _ => (small * 2, style.stroke_width(2 * UNITS)),
-    };
-    Circle::new(at, size, style)
+/// What stands at points of the line of a number, so that lines differ without their colour, too: seven colours and six
+/// shapes tell 42 lines apart.
+pub(super) struct Mark<C> {
+    number: usize,
+    at: C,
+}
+
+/// The mark of a number at a point.
+pub(super) fn mark<C>(number: usize, at: C) -> Mark<C> {
+    Mark { number, at }
+}
+
+impl<'a, C> PointCollection<'a, C> for &'a Mark<C> {
+    type Point = &'a C;
+    type IntoIter = std::iter::Once<&'a C>;
+
+    fn point_iter(self) -> Self::IntoIter {
+        std::iter::once(&self.at)
+    }
+}
+
+impl<C, DB: DrawingBackend> Drawable<DB> for Mark<C> {
+    fn draw<I: Iterator<Item = BackendCoord>>(
+        &self,
+        mut at: I,
+        backend: &mut DB,
+        _: (u32, u32),
+    ) -> Result<(), DrawingErrorKind<DB::ErrorType>> {
+        let Some((x, y)) = at.next() else { return Ok(()) };
+        let size = 4 * UNITS as i32;
+        let filled = colour(self.number).filled();
+        let open = colour(self.number).stroke_width(2 * UNITS);
+        // corners around the point, of which the first closes the shape
+        let around = |corners: &[(i32, i32)]| -> Vec<BackendCoord> {
+            corners.iter().chain(corners.first()).map(|(dx, dy)| (x + dx, y + dy)).collect()
+        };
+        let square = [(-size, -size), (size, -size), (size, size), (-size, size)];
+        let diamond = [(0, -size - size / 3), (size, 0), (0, size + size / 3), (-size, 0)];
+        match self.number % 6 {
+            0 => backend.draw_circle((x, y), size as u32, &filled, true),
+            1 => {
+                let triangle =
+                    [(0, -size - size / 4), (size + size / 4, size), (-size - size / 4, size)];
+                backend.fill_polygon(around(&triangle), &filled)
+            }
+            2 => {
+                backend.fill_polygon(around(&square.map(|(x, y)| (x * 7 / 8, y * 7 / 8))), &filled)
+            }
+            3 => {
+                backend.draw_line((x - size, y - size), (x + size, y + size), &open)?;
+                backend.draw_line((x - size, y + size), (x + size, y - size), &open)
+            }
+            4 => backend.draw_circle((x, y), size as u32, &open, false),
+            _ => backend.draw_path(around(&diamond), &open),
+        }
+    }
 }
 
 /// A figure of `size` pixels that says `description` to those who cannot see it.
