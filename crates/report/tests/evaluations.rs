@@ -125,7 +125,7 @@ fn values_stand_in_their_cells() {
     let page = evaluation_page(&comparison, &curves, &EvaluationFacts::default());
     let document = parsed(&page);
     for (table, with_marks) in all(&document, "table").zip([false, true]) {
-        let row = table.descendants().filter(|n| n.tag_name().name() == "tr").last().unwrap();
+        let row = table.descendants().rfind(|n| n.tag_name().name() == "tr").unwrap();
         let method = &comparison.methods[1];
         let metrics = if with_marks { method.minus_f.as_ref().unwrap() } else { &method.metrics };
         let cells = row.children().filter(|n| n.tag_name().name() == "td");
