@@ -204,15 +204,15 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
 
 /// Draws the curve beside the network.
 fn draw(out: &Path, history: &[Epoch]) -> Result<PathBuf> {
-    let points: Vec<introspective_report::Epoch> = history
+    let points: Vec<introspective_report::TrainingEpoch> = history
         .iter()
-        .map(|epoch| introspective_report::Epoch {
+        .map(|epoch| introspective_report::TrainingEpoch {
             epoch: epoch.epoch,
             loss: epoch.loss,
             accuracy: epoch.accuracy,
-            val_loss: epoch.held_out_loss,
-            val_accuracy: epoch.held_out_accuracy,
-            lr: epoch.learning_rate,
+            held_out_loss: epoch.held_out_loss,
+            held_out_accuracy: epoch.held_out_accuracy,
+            learning_rate: epoch.learning_rate,
         })
         .collect();
     let path = out.with_extension("curve.svg");

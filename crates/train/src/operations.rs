@@ -132,7 +132,7 @@ impl NormalisationGradient {
         let out = numbers(&out);
         // the gradient's own memory, if nobody else reads it
         let g_numbers = match g.as_slice::<f32>() {
-            Some(all) if all.len() * size_of::<f32>() == g.bytes().len() => g.storage_mut::<f32>(),
+            Some(all) if size_of_val(all) == g.bytes().len() => g.storage_mut::<f32>(),
             _ => {
                 g = like(numbers(&g).to_vec(), &x);
                 g.storage_mut::<f32>()
@@ -285,7 +285,7 @@ pub fn normalise(
     let moments = Moments { mean: numbers(&mean).to_vec(), variance: numbers(&variance).to_vec() };
     let plan = plan(shape, &affine);
     let Affine { weight, bias, residual, .. } = affine;
-    let residual = residual.map(|residual| flex(residual));
+    let residual = residual.map(flex);
     let (Some(x), Some(weight), Some(bias)) = (flex(x), flex(weight), flex(bias)) else {
         unreachable!("{ELSEWHERE}")
     };

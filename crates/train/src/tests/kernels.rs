@@ -43,7 +43,7 @@ fn convolve(window: &Window, [batch, from, to]: [usize; 3], size: [usize; 2]) {
 
 #[test]
 fn convolutions() {
-    let cases: [([usize; 2], [usize; 2], [usize; 4], [usize; 3], [usize; 2]); 14] = [
+    let cases = [
         ([3, 3], [1, 1], [1; 4], [3, 5, 6], [8, 8]),
         ([3, 3], [1, 1], [1; 4], [33, 16, 16], [9, 7]),
         ([3, 3], [2, 2], [1; 4], [3, 4, 6], [8, 8]),
