@@ -1,6 +1,7 @@
 //! What comes out: a heat map drawn over a photograph ([`overlay`]), the answers side by side with their questions
 //! ([`panel`]), the raw maps as arrays ([`write_npz`]), and the folder that takes them all in one step or not at all
-//! ([`RunFolder`]).
+//! ([`RunFolder`]). Of an evaluation, a page that opens offline ([`evaluation_page`]) and a table ([`evaluation_csv`]);
+//! of a training, its curve ([`training_curve`]).
 //!
 //! This room knows no network and no method. Photographs come as `Array3<u8>` (height x width x RGB) and maps as
 //! `Array2<f32>` that were upsampled to the photograph already; nothing is computed here beyond colours and letters.

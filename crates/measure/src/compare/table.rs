@@ -97,9 +97,12 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// True if zero lies outside the interval: for a difference, that it is more than chance.
+    /// True if zero lies outside the interval: for a difference, that it is more than chance. An end that is zero but
+    /// for rounding (1e-12) does not exclude it.
     pub fn excludes_zero(&self) -> bool {
-        self.low > 0.0 || self.high < 0.0
+        // `2 v - q` of two equal accuracies leaves some 1e-17
+        const ROUNDING: f64 = 1e-12;
+        self.low > ROUNDING || self.high < -ROUNDING
     }
 }
 
@@ -171,5 +174,20 @@ fn metrics(
         classwise_ece: estimate(Metric::ClasswiseEce),
         mce: estimate(Metric::Mce),
         aurc: estimate(Metric::Aurc),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_zero_but_for_rounding_excludes_nothing() {
+        let decided =
+            |low, high| Estimate { value: 0.0, low, high, bins: None, norm: None }.excludes_zero();
+        assert!(decided(0.001, 0.1) && decided(-0.1, -0.001) && decided(1e-9, 1.0));
+        assert!(!decided(-0.1, 0.1) && !decided(0.0, 0.1) && !decided(-0.1, 0.0));
+        // (0.1 + 0.2) - 0.3 is 5.6e-17
+        assert!(!decided((0.1 + 0.2) - 0.3, 0.1) && !decided(-0.1, 0.3 - (0.1 + 0.2)));
     }
 }

@@ -4,7 +4,7 @@ use introspective_measure::{CoverageRisk, Curves, ReliabilityBin};
 use plotters::prelude::*;
 
 use super::html::count;
-use super::svg::{AXIS, Area, Drawn, GRID, TEXT, UNITS, colour, figure, mark};
+use super::svg::{AXIS, Area, Drawn, GRID, TEXT, TICK, UNITS, colour, figure, mark};
 
 /// Bins with fewer images than this are drawn pale: their accuracy is mostly chance.
 pub(super) const FEW: usize = 20;
@@ -13,7 +13,7 @@ const BAR: RGBColor = RGBColor(86, 156, 214);
 const MEAN: RGBColor = RGBColor(190, 70, 0);
 /// Height of the diagram and of the histogram below it, in pixels.
 const DIAGRAM: u32 = 230;
-const HISTOGRAM: u32 = 100;
+const HISTOGRAM: u32 = 110;
 
 /// Accuracy of each bin as a bar, its mean confidence as a mark at the bar's height, and below it how many images fell
 /// into each bin.
@@ -42,11 +42,12 @@ fn diagram(area: &Area<'_>, bins: &[ReliabilityBin]) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .margin_top(8 * UNITS)
         .margin_right(12 * UNITS)
-        .x_label_area_size(20 * UNITS)
+        .x_label_area_size(24 * UNITS)
         .y_label_area_size(54 * UNITS)
         .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
     chart
         .configure_mesh()
+        .set_all_tick_mark_size(TICK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID.stroke_width(UNITS))
         .axis_style(AXIS.stroke_width(UNITS))
@@ -84,12 +85,13 @@ fn histogram(area: &Area<'_>, bins: &[ReliabilityBin], images: usize) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .margin_top(4 * UNITS)
         .margin_right(12 * UNITS)
-        .x_label_area_size(40 * UNITS)
+        .x_label_area_size(44 * UNITS)
         .y_label_area_size(54 * UNITS)
         .build_cartesian_2d(0.0..1.0, 0.0..top)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .set_all_tick_mark_size(TICK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID.stroke_width(UNITS))
         .axis_style(AXIS.stroke_width(UNITS))
@@ -133,19 +135,20 @@ pub(super) fn risk_coverage(curves: &[Curves]) -> (String, bool) {
             description.push('.');
         }
     }
-    let drawing = figure((640, 430), &description, |area| {
+    let drawing = figure((480, 370), &description, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin_top(12 * UNITS)
             .margin_right(16 * UNITS)
-            .x_label_area_size(42 * UNITS)
+            .x_label_area_size(46 * UNITS)
             .y_label_area_size(62 * UNITS)
             .build_cartesian_2d(0.0..1.0, 0.0..top)?;
         chart
             .configure_mesh()
+            .set_all_tick_mark_size(TICK)
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID.stroke_width(UNITS))
             .axis_style(AXIS.stroke_width(UNITS))
-            .label_style(("sans-serif", 13 * UNITS))
+            .label_style(("sans-serif", TEXT))
             .x_labels(6)
             .y_labels(6)
             .x_desc("coverage: share of the images answered")

@@ -23,6 +23,16 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// A name, which may be broken behind `+`, `-`, `_`, `/` and `.`, in a box that stays narrow.
+pub(super) fn name(name: &str) -> String {
+    let mut broken = String::new();
+    for part in name.split_inclusive(['+', '-', '_', '/', '.']) {
+        broken += &escape(part);
+        broken += "<wbr/>";
+    }
+    format!("<span class=\"name\">{}</span>", broken.trim_end_matches("<wbr/>"))
+}
+
 /// A number with so many decimals, with a real minus sign; a dash if it is not finite.
 pub(super) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {

@@ -3,7 +3,7 @@
 use introspective_measure::{Comparison, Curves, Estimate, Measured, Metric};
 
 use super::curves::{FEW, key, reliability, risk_coverage};
-use super::html::{count, difference, escape, number, several};
+use super::html::{difference, escape, name, number, several};
 
 /// A method that was not measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn summary(comparison: &Comparison) -> String {
 
 fn percent(share: f64) -> String {
     // three digits after the point at most, and no zeros at the end
-    format!("{} %", (share * 1e5).round() / 1e3)
+    format!("{}\u{a0}%", (share * 1e5).round() / 1e3)
 }
 
 fn notes(notes: &[String]) -> String {
@@ -117,8 +117,8 @@ fn present(comparison: &Comparison) -> Vec<Metric> {
     Metric::ALL.into_iter().filter(has).collect()
 }
 
-fn header(comparison: &Comparison, metrics: &[Metric], extra: &str) -> String {
-    let mut cells = format!("<th scope=\"col\">Method</th>{extra}");
+fn header(comparison: &Comparison, metrics: &[Metric]) -> String {
+    let mut cells = "<th scope=\"col\">Method</th>".to_owned();
     for metric in metrics {
         let bins = comparison.methods.iter().find_map(|m| m.metrics.get(*metric)?.bins);
         let bins = bins.map(|bins| format!("<small>{}</small>", several(bins, "bin")));
@@ -159,7 +159,7 @@ fn metrics(comparison: &Comparison) -> String {
     let row = |method: &Measured| {
         let mut cells = format!(
             "<th scope=\"row\">{}<small>{}</small></th>",
-            escape(&method.name),
+            name(&method.name),
             several(method.seeds, "seed")
         );
         for (metric, digits) in present.iter().zip(&digits) {
@@ -176,17 +176,16 @@ fn metrics(comparison: &Comparison) -> String {
         format!("<tr>{cells}</tr>\n")
     };
     let rows: String = comparison.methods.iter().map(row).collect();
-    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(comparison, &present, ""));
+    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(comparison, &present));
     let meaning = |metric: &Metric| {
         let (name, meaning) = words(*metric);
         format!("<dt>{name}</dt><dd>{meaning}</dd>\n")
     };
     let meanings: String = present.iter().map(meaning).collect();
     format!(
-        "<section>\n<h2>Metrics</h2>\n<p>Below each value its interval. Values are means over a method's seeds.</p>\n{}\
-         <details>\n<summary>What the metrics mean</summary>\n<dl>\n{meanings}</dl>\n\
-         <p class=\"soft\">Calibration errors grow under resampling; the intervals correct for that, and so may lie below \
-         their value or reach below zero.</p>\n</details>\n</section>\n",
+        "<section>\n<h2>Metrics</h2>\n<p>Below each value, the mean over a method's seeds, its interval. Calibration errors \
+         grow under resampling; their intervals correct for that, and so may lie below their value or reach below zero.</p>\n{}\
+         <details>\n<summary>What the metrics mean</summary>\n<dl>\n{meanings}</dl>\n</details>\n</section>\n",
         scrolled("Metrics of all methods", &table)
     )
 }
@@ -238,8 +237,8 @@ fn differences(comparison: &Comparison) -> String {
         let all: Vec<Verdict> = minus.iter().map(|(metric, e)| Verdict::new(metric, e)).collect();
         let of = |verdict: Verdict| all.iter().filter(|other| **other == verdict).count();
         let mut cells = format!(
-            "<th scope=\"row\">{}</th><td class=\"words\">{} better<br/>{} worse</td>",
-            escape(&method.name),
+            "<th scope=\"row\">{}<small>{} better, {} worse</small></th>",
+            name(&method.name),
             of(Verdict::Better),
             of(Verdict::Worse)
         );
@@ -248,8 +247,8 @@ fn differences(comparison: &Comparison) -> String {
                 Some(e) => format!(
                     "<td>{}<span class=\"interval\">[{}, {}]</span>{}</td>",
                     difference(e.value, *digits),
-                    difference(e.low, *digits),
-                    difference(e.high, *digits),
+                    number(e.low, *digits),
+                    number(e.high, *digits),
                     Verdict::new(*metric, e).mark()
                 ),
                 None => "<td>–</td>".to_owned(),
@@ -258,9 +257,7 @@ fn differences(comparison: &Comparison) -> String {
         format!("<tr>{cells}</tr>\n")
     };
     let rows: String = others.iter().map(row).collect();
-    let count_head = format!("<th scope=\"col\" class=\"words\">Of {} metrics</th>", present.len());
-    let header = header(comparison, &present, &count_head);
-    let table = format!("{header}<tbody>\n{rows}</tbody>\n");
+    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(comparison, &present));
     let intervals = others.iter().map(|(_, minus)| minus.iter().count()).sum::<usize>();
     format!(
         "<section>\n<h2>Differences to {first}</h2>\n\
@@ -290,17 +287,14 @@ fn figures(curves: &[Curves]) -> String {
         format!("<li>{}<span>{}</span></li>\n", key(place, &curve.name), escape(&curve.name))
     };
     let legend: String = curves.iter().enumerate().map(entry).collect();
-    let images: usize =
-        curves.first().map_or(0, |curve| curve.reliability.iter().map(|bin| bin.count).sum());
     format!(
         "<section>\n<h2>Risk and coverage</h2>\n<p>How often the answers are wrong if only the most confident images are \
          answered; lower is better. Means over the seeds.{cut}</p>\n<div class=\"wide\">\n{risks}<ul class=\"legend\">\n\
          {legend}</ul>\n</div>\n</section>\n\
          <section>\n<h2>Reliability</h2>\n<p>Bars: accuracy of the images in each bin of the confidence, pale for fewer than \
-         {FEW} images. Rings: mean confidence of the bin. On the dashed line confidence is accuracy; left of it the method \
-         is too modest, right of it too sure. Below: share of the images (all seeds together, {} of the first method).</p>\n\
-         <div class=\"grid\">\n{diagrams}</div>\n</section>\n",
-        count(images)
+         {FEW} images. Rings: mean confidence of the bin. On the dashed line confidence is accuracy; above it the method \
+         is too modest, below it too sure. Grey: share of the images in each bin, all seeds together.</p>\n\
+         <div class=\"grid\">\n{diagrams}</div>\n</section>\n"
     )
 }
 

@@ -16,8 +16,10 @@ pub(super) type Drawn = Result<(), DrawingAreaErrorKind<Error>>;
 
 /// Units of a figure to a pixel.
 pub(super) const UNITS: u32 = 4;
-/// Text of the axes.
-pub(super) const TEXT: u32 = 12 * UNITS;
+/// Text of the axes; the backend writes it a fifth smaller.
+pub(super) const TEXT: u32 = 15 * UNITS;
+/// The little lines between an axis and its numbers.
+pub(super) const TICK: i32 = 4 * UNITS as i32;
 /// Ink that is not data.
 pub(super) const AXIS: RGBColor = RGBColor(90, 90, 90);
 /// Lines behind the data.

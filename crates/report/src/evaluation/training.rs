@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::svg::{AXIS, Area, Drawn, GRID, TEXT, UNITS, colour, figure, mark};
+use super::svg::{AXIS, Area, Drawn, GRID, TEXT, TICK, UNITS, colour, figure, mark};
 
 /// What an epoch of a training came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,11 +26,11 @@ type Line = (&'static str, Vec<(f64, f64)>);
 
 /// Loss (left) and accuracy (right) over the epochs, on the images trained on and on those kept aside, as an SVG picture.
 ///
-/// Values that are not finite leave a gap in their line. No epochs give empty axes.
+/// Values that are not finite leave a gap in their line; epochs that have none are passed over. No epochs give empty axes.
 pub fn training_curve(epochs: &[TrainingEpoch]) -> String {
     let line = |name, value: &dyn Fn(&TrainingEpoch) -> Option<f64>| -> Line {
-        let point = |e: &TrainingEpoch| (e.epoch as f64, value(e).unwrap_or(f64::NAN));
-        (name, epochs.iter().map(point).collect())
+        let point = |e: &TrainingEpoch| Some((e.epoch as f64, value(e)?));
+        (name, epochs.iter().filter_map(point).collect())
     };
     let losses = [line("training", &|e| Some(e.loss)), line("held out", &|e| e.held_out_loss)];
     let accuracies =
@@ -89,6 +89,7 @@ fn panel(area: &Area<'_>, what: &str, range: (f64, f64), lines: &[Line; 2]) -> D
         .build_cartesian_2d(first..last, range.0..range.1)?;
     chart
         .configure_mesh()
+        .set_all_tick_mark_size(TICK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID.stroke_width(UNITS))
         .axis_style(AXIS.stroke_width(UNITS))
