@@ -8,7 +8,8 @@ use rten_tensor::Matrix;
 /// `out = a b + beta out` for a of m x k, b of k x n.
 ///
 /// Each element is summed in an order that does not depend on the number of threads, which divide rows and
-/// columns but not k.
+/// columns but not k. A single row goes another way: the kernels hand its columns out by the number of threads, and
+/// round the last of a thread's columns differently.
 pub(crate) fn multiply(
     mut out: ArrayViewMut2<'_, f32>,
     a: ArrayView2<'_, f32>,
@@ -17,6 +18,9 @@ pub(crate) fn multiply(
 ) {
     if out.is_empty() {
         return;
+    }
+    if a.nrows() == 1 {
+        return general_mat_mul(1.0, &a, &b, beta, &mut out);
     }
     let (left, right) = (contiguous(&a), contiguous(&b));
     if let (Some(left), Some(right), Some(data)) = (left, right, out.as_slice_mut()) {
@@ -52,6 +56,22 @@ fn contiguous<'a>(matrix: &ArrayView2<'a, f32>) -> Option<Matrix<'a>> {
 mod tests {
     use super::product;
     use ndarray::{Array2, s};
+
+    /// 300 columns are handed out as 300, 150 and 150, or three times 128: other columns are the last.
+    #[test]
+    fn threads_change_no_bit_of_a_single_row() {
+        let a = Array2::from_shape_fn((1, 640), |(_, k)| ((k * 7919) % 1013) as f32 / 337.0 - 1.5);
+        let b = Array2::from_shape_fn((640, 300), |(k, j)| {
+            ((k * 31 + j * 17) % 997) as f32 / 331.0 - 1.5
+        });
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.map(|pool| pool.install(|| product(a.view(), b.view()))).ok()
+        };
+        assert!(with(1).is_some());
+        assert_eq!(with(1), with(2));
+        assert_eq!(with(1), with(3));
+    }
 
     #[test]
     fn all_layouts_give_the_same() {

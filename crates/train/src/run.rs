@@ -29,13 +29,26 @@ pub enum Processor {
 }
 
 impl Processor {
-    fn device(self) -> Device {
+    fn device(self) -> Result<Device> {
         match self {
-            Self::Cpu => Device::flex(),
+            Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Device::wgpu(burn_tensor::DeviceKind::DefaultDevice),
+            Self::Wgpu => graphics(),
         }
     }
+}
+
+/// The graphics processor, asked for a sum: burn panics where there is none.
+#[cfg(feature = "wgpu")]
+fn graphics() -> Result<Device> {
+    std::panic::catch_unwind(|| {
+        let device = Device::wgpu(burn_tensor::DeviceKind::DefaultDevice);
+        let _ = burn_tensor::Tensor::<1>::ones([2], &device).sum().into_data();
+        device
+    })
+    .map_err(|_| TrainError::Device {
+        reason: "there is no graphics processor that wgpu can use".to_owned(),
+    })
 }
 
 /// What is to be trained, and into which file.
@@ -147,7 +160,7 @@ pub fn run(
         pictures.side,
         (settings.optimizer.clone(), settings.weight_decay),
         settings.seed,
-        plan.processor.device(),
+        plan.processor.device()?,
     )?;
     let fingerprint = set.fingerprint();
     let identity = identity(plan, &normal, &fingerprint, unreadable.len())?;
