@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::{LabelledSet, OpenOptions, Split};
-use introspective_network::{Architecture, Interpolation, Method, Opened};
+use introspective_network::{Architecture, ClassNames, Interpolation, Method, Opened};
 use introspective_train::{
     Augmentation, Begin, End, Epoch, News, Normal, Optimizer, Plan, Processor, Report, Schedule,
     Settings, Start,
@@ -100,7 +100,8 @@ pub struct TrainArgs {
     /// Print each epoch on stdout as one line of JSON.
     #[arg(long)]
     pub json: bool,
-    /// Names of the classes, one a line, for CIFAR binaries and IDX files.
+    /// Names of the classes, for CIFAR binaries and IDX files: a JSON list, a JSON map from index to name, or one
+    /// name a line.
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
 }
@@ -135,12 +136,7 @@ pub enum DeviceArg {
 
 /// Trains and prints the paths of what was written.
 pub fn run(args: &TrainArgs) -> Result<ExitCode> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .context("cannot start the worker threads")?;
-    }
+    output::limit_threads(args.threads)?;
     if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
     {
         // --model would not know it again
@@ -222,9 +218,8 @@ fn draw(out: &Path, history: &[Epoch]) -> Result<PathBuf> {
 }
 
 fn names(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the class names in {}", path.display()))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    let names = ClassNames::read(path).context("--classes")?;
+    Ok((0..names.len()).map(|class| names.name(class).to_owned()).collect())
 }
 
 /// What the flags mean for this set.

@@ -70,7 +70,7 @@ fn two_steps_are_pytorchs() {
     let networks = [
         ("cifar_resnet18", 32, 8, 0.05, false, [1e-6, 1e-5]),
         ("squeezenet1_1", 64, 4, 0.01, true, [1e-6, 1e-5]),
-        ("densenet121", 64, 4, 0.001, false, [1e-3, 0.1]),
+        ("densenet121", 64, 8, 0.001, false, [1e-6, 1e-2]),
         ("vgg11_bn", 32, 4, 0.001, false, [1e-6, 1e-4]),
     ];
     for (name, side, batch, rate, nesterov, [most, all]) in networks {
