@@ -9,7 +9,7 @@ use introspective_measure::{
     CompareOptions, Comparison, Curves, Method as Compared, Metric, compare, curves,
 };
 use introspective_network::Statistics as BatchNorm;
-use introspective_reflect::{Head, Scaling};
+use introspective_reflect::Scaling;
 use introspective_report::{
     EvaluationFacts, Existing, RunFolder, Skipped, evaluation_csv, evaluation_page,
 };
@@ -20,9 +20,10 @@ use crate::args::{EvaluateArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::second::extract::Interrupted;
+use crate::second::head::Fits;
 use crate::second::methods::{Scored, of_features, of_head, reason};
 use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file};
-use crate::second::{bar, head};
+use crate::second::{bar, head, named};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-evaluation";
@@ -44,11 +45,13 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
         );
     }
     let folder = RunFolder::open(&out, existing)?;
-    let opened = head::open(args.head.as_deref(), &args.run.network)?;
-    let scalings: Vec<Scaling> =
-        args.scaling.iter().map(|name| head::scaling(name)).collect::<Result<_>>()?;
+    let scalings: Vec<Scaling> = args
+        .scaling
+        .iter()
+        .map(|name| named(&Scaling::ALL, Scaling::name, name))
+        .collect::<Result<_>>()?;
 
-    let evaluation = match evaluated(args, opened.as_ref(), &scalings, &interrupt) {
+    let evaluation = match evaluated(args, &scalings, &interrupt) {
         Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
             eprintln!("interrupted; nothing was written");
             return Ok(ExitCode::from(Interrupt::EXIT_CODE));
@@ -78,29 +81,32 @@ struct Evaluation {
 
 fn evaluated(
     args: &EvaluateArgs,
-    head: Option<&(Head, PathBuf)>,
     scalings: &[Scaling],
     interrupt: &Interrupt,
 ) -> Result<Evaluation> {
-    let mut batch_norm =
-        Err("features are given, and this needs the network and the pictures".to_owned());
     let wants_batch_norm = scalings.contains(&Scaling::Batch);
-    let Source { features, owner, mut facts } = match (&args.data.features, &args.data.data) {
-        (Some(path), _) => from_file(path, true)?,
+    let find = |fits: Fits<'_>| head::find(args.head.as_deref(), &args.run.network, || Ok(fits));
+    let (source, batch_norm, head) = match (&args.data.features, &args.data.data) {
+        (Some(path), _) => {
+            let source = from_file(path, true)?;
+            let head = find(Fits::from(&source.features))?;
+            let why = "features are given, and this needs the network and the pictures";
+            (source, Err(why.to_owned()), head)
+        }
         (None, Some(data)) => {
-            let (source, logits) = extracted(args, data, wants_batch_norm, interrupt)?;
-            batch_norm = logits;
-            source
+            let network = Network::open(&args.run, usize::MAX)?;
+            // before the pictures, which take long
+            let head = find(network.fits()?)?;
+            let (source, logits) = extracted(args, &network, data, wants_batch_norm, interrupt)?;
+            (source, logits, head)
         }
         (None, None) => bail!("give labelled pictures with --data, or features with --features"),
     };
+    let Source { features, mut facts, .. } = source;
     if let Some(path) = &args.save_features {
         features.write(path).context("--save-features")?;
     }
-    if let Some((head, _)) = head {
-        head.check_fits(owner.sha256.as_deref(), features.width(), features.classes())?;
-    }
-    let (mut methods, mut skipped) = match head {
+    let (mut methods, mut skipped) = match &head {
         Some((head, _)) => of_head(head, &features, scalings)?,
         None => of_features(&features),
     };
@@ -125,7 +131,7 @@ fn evaluated(
         .map(|method| curves(method, &features.labels, options.bins))
         .collect::<Result<_, _>>()?;
     let mut notes = Vec::new();
-    if let Some((head, path)) = head {
+    if let Some((head, path)) = &head {
         facts.insert("head".to_owned(), json!(path.display().to_string()));
         facts.insert("head_about".to_owned(), serde_json::to_value(&head.about)?);
         if !head.about.kept_unseen {
@@ -151,13 +157,13 @@ type BatchNormLogits = std::result::Result<Array2<f32>, String>;
 
 fn extracted(
     args: &EvaluateArgs,
+    network: &Network,
     data: &Path,
     wants_batch_norm: bool,
     interrupt: &Interrupt,
 ) -> Result<(Source, BatchNormLogits)> {
-    let network = Network::open(&args.run, usize::MAX)?;
     let part = args.data.split.unwrap_or(SplitArg::Test);
-    let labelled = Labelled::open(data, part, args.data.split.is_some(), &network)?;
+    let labelled = Labelled::open(data, part, args.data.split.is_some(), network)?;
     let extractor = network.extractor(BatchNorm::Stored)?;
     let count = labelled.set.len();
     let progress = bar(!args.json, count * (1 + usize::from(wants_batch_norm)), "pictures");
@@ -170,7 +176,7 @@ fn extracted(
     let features = network.features(extracted, &labelled.labels)?;
     let mut batch_norm = Err("it was not asked for".to_owned());
     if wants_batch_norm {
-        batch_norm = batch_norm_logits(&network, &labelled, &rows, args.seed, interrupt, &progress)
+        batch_norm = batch_norm_logits(network, &labelled, &rows, args.seed, interrupt, &progress)
             .map_err(|error| output::chain(&error));
         if interrupt.came() {
             return Err(Interrupted.into());
@@ -182,7 +188,7 @@ fn extracted(
     facts.insert("classifier".to_owned(), json!(network.opened.classifier.name()));
     facts.insert("classifier_sha256".to_owned(), json!(network.opened.classifier.sha256()));
     facts.insert("runtime".to_owned(), json!(network.opened.classifier.runtime().to_string()));
-    Ok((Source { features, owner: network.owner(), facts }, batch_norm))
+    Ok((Source { features, images: rows, owner: network.owner(), facts }, batch_norm))
 }
 
 impl Evaluation {

@@ -65,7 +65,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         // the photograph shows espresso in a cup: the two answers a person hesitates between
         questions.rather_than = vec![CUP];
     }
-    let second = second::head::open(args.head.as_deref(), &args.network)?;
+    let second = second::head::find(args.head.as_deref(), &args.network, || {
+        Ok(second::head::Fits::classifier(classifier)?)
+    })?;
     let options = SessionOptions {
         layer: args.layer.clone(),
         penultimate: second.is_some(),
@@ -74,11 +76,6 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         ..SessionOptions::default()
     };
     let session = ManuallyDrop::new(Session::new(classifier, &options)?);
-
-    if let Some((head, _)) = &second {
-        let last = classifier.penultimate_width()?;
-        head.check_fits(Some(classifier.sha256()), last, classifier.classes())?;
-    }
 
     let job = Job {
         second: second.as_ref(),

@@ -1,5 +1,6 @@
 //! `introspect fit`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -11,16 +12,16 @@ use introspective_data::{Augmentation, held_out};
 use introspective_network::Statistics;
 use introspective_reflect::{
     Activation, Features, FitOptions, Head, KeepState, Loss, Method, ReflectError, Scaler,
-    Schedule, Target, fit, largest, split,
+    Schedule, Target, fit, largest,
 };
 use serde_json::{Value, json};
 
 use crate::args::{AugmentArg, FitArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::second::bar;
 use crate::second::extract::{Interrupted, Reader, make_folder};
 use crate::second::source::{Labelled, Network, Source, from_file};
+use crate::second::{bar, named};
 
 /// Epochs between two checkpoints of a network.
 const CHECKPOINT_EVERY: usize = 10;
@@ -66,18 +67,20 @@ fn fitted(
     work: &Path,
     interrupt: &Interrupt,
 ) -> Result<(Head, Summary)> {
-    let Source { features, owner, mut facts } = match (&args.data.features, &args.data.data) {
+    let source = match (&args.data.features, &args.data.data) {
         (Some(path), _) => from_file(path, true)?,
         (None, Some(data)) => extracted(args, data, work, interrupt)?,
         (None, None) => bail!("give labelled pictures with --data, or features with --features"),
     };
-    let clean = facts.get("images").and_then(Value::as_u64).map_or(features.len(), |n| n as usize);
     if let Some(path) = &args.save_features {
-        features.write(path).context("--save-features")?;
+        // whoever reads them cannot tell a copy from another image
+        let clean: Vec<usize> = (0..clean(&source)).collect();
+        source.features.select(&clean).write(path).context("--save-features")?;
     }
-    let kept = kept(args, &features, clean)?;
-    let (training, kept) = apart(&features, &kept, clean);
-    drop(features);
+    let kept = kept(args, &source)?;
+    let training = source.features.select(&others(&source.images, &kept));
+    let kept = source.features.select(&kept);
+    let Source { owner, mut facts, .. } = source;
     facts.insert("kept".to_owned(), json!(kept.len()));
 
     let jobs = options.seeds * if options.controls { Method::ALL.len() } else { 1 };
@@ -161,18 +164,26 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
         features.held_out = rows.iter().map(|&row| unseen[row % images]).collect();
     }
     let clean = rows.iter().filter(|&&row| row < images).count();
+    let of: Vec<usize> = rows.iter().map(|row| row % images).collect();
     let mut facts = labelled.facts(data);
     facts.insert("images".to_owned(), json!(clean));
     facts.insert("left_out".to_owned(), json!(images - clean));
     facts.insert("augment".to_owned(), json!(format!("{:?}", args.augment).to_lowercase()));
     facts.insert("copies".to_owned(), json!(copies));
     facts.insert("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?);
-    Ok(Source { features, owner: network.owner(), facts })
+    Ok(Source { features, images: of, owner: network.owner(), facts })
+}
+
+/// Number of rows that are images as they are: those before the first copy.
+fn clean(source: &Source) -> usize {
+    let mut seen = HashSet::new();
+    source.images.iter().take_while(|&&image| seen.insert(image)).count()
 }
 
 /// Rows kept aside for the temperatures: those that the classifier has not seen, where that is known; else a share
 /// drawn from each class. Of changed copies none.
-fn kept(args: &FitArgs, features: &Features, clean: usize) -> Result<Vec<usize>> {
+fn kept(args: &FitArgs, source: &Source) -> Result<Vec<usize>> {
+    let (features, clean) = (&source.features, clean(source));
     let unseen: Vec<usize> =
         (0..clean).filter(|&row| features.held_out.get(row).copied().unwrap_or(false)).collect();
     if !unseen.is_empty() {
@@ -187,18 +198,11 @@ fn kept(args: &FitArgs, features: &Features, clean: usize) -> Result<Vec<usize>>
     Ok(held_out(labels, args.fit_split, args.seed).context("--fit-split")?.held)
 }
 
-/// Training and kept features: of the kept images neither they nor their copies are trained on.
-fn apart(features: &Features, kept: &[usize], clean: usize) -> (Features, Features) {
-    if clean == features.len() {
-        return split(features, kept);
-    }
-    // copies follow the clean images in the same order; where pictures were left out they are left out of each round
-    let mut aside = vec![false; clean];
-    for &row in kept {
-        aside[row] = true;
-    }
-    let rest: Vec<usize> = (0..features.len()).filter(|&row| !aside[row % clean]).collect();
-    (features.select(&rest), features.select(kept))
+/// Rows to train on: of the images of the kept rows neither they nor their copies. `images` says which image each row
+/// is of.
+fn others(images: &[usize], kept: &[usize]) -> Vec<usize> {
+    let aside: HashSet<usize> = kept.iter().map(|&row| images[row]).collect();
+    (0..images.len()).filter(|&row| !aside.contains(&images[row])).collect()
 }
 
 fn augmentation(arg: AugmentArg) -> Option<Augmentation> {
@@ -211,25 +215,14 @@ fn augmentation(arg: AugmentArg) -> Option<Augmentation> {
 }
 
 fn options(args: &FitArgs) -> Result<FitOptions> {
-    // clap let only these through
-    let named = |found: Option<_>| found.context("unknown name");
     let options = FitOptions {
-        loss: named(Loss::ALL.into_iter().find(|loss| loss.name() == args.loss))?,
-        target: Target::ALL
-            .into_iter()
-            .find(|target| target.name() == args.target)
-            .context("--target")?,
+        loss: named(&Loss::ALL, Loss::name, &args.loss)?,
+        target: named(&Target::ALL, Target::name, &args.target)?,
         height: args.height,
-        scaler: Scaler::ALL
-            .into_iter()
-            .find(|scaler| scaler.name() == args.scaler)
-            .context("--scaler")?,
+        scaler: named(&Scaler::ALL, Scaler::name, &args.scaler)?,
         rank: args.rank.map(|rank| rank as usize),
         hidden: hidden(&args.hidden)?,
-        activation: Activation::ALL
-            .into_iter()
-            .find(|activation| activation.name() == args.activation)
-            .context("--activation")?,
+        activation: named(&Activation::ALL, Activation::name, &args.activation)?,
         schedule: Schedule {
             epochs: args.epochs as usize,
             batch: args.fit_batch as usize,
@@ -349,4 +342,17 @@ fn print(args: &FitArgs, head: &Head, summary: &Summary) -> Result<()> {
         ))?;
     }
     output::line(&format!("  {}", args.out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::others;
+
+    /// Whatever is missing among the copies: of picture 1 the second copy, of picture 2 the first.
+    #[test]
+    fn no_copy_of_a_kept_image_is_trained_on() {
+        let images = [0, 1, 2, 3, 0, 1, 3, 0, 2, 3];
+        assert_eq!(others(&images, &[1, 3]), [0, 2, 4, 7, 8]);
+        assert_eq!(others(&images, &[]), (0..10).collect::<Vec<_>>());
+    }
 }

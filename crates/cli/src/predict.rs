@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use introspective_data::{find_pictures, read};
 use introspective_network::{ClassNames, Statistics as BatchNorm};
 use introspective_reflect::{
@@ -17,9 +17,10 @@ use serde::Serialize;
 use crate::args::PredictArgs;
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::second::extract::{Interrupted, Reader};
+use crate::second::extract::{Interrupted, Owned, Reader};
+use crate::second::head::Fits;
 use crate::second::source::{Network, from_file};
-use crate::second::{bar, head};
+use crate::second::{bar, head, named};
 
 /// What both stages say of a picture: a line of the output.
 #[derive(Serialize)]
@@ -50,33 +51,35 @@ struct Stage {
 pub fn run(args: &PredictArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
     let interrupt = Interrupt::watch()?;
-    let opened = head::open(args.head.as_deref(), &args.run.network)?;
-    let head = opened.as_ref().map(|(head, _)| head);
+    let scaling = named(&Scaling::ALL, Scaling::name, &args.scaling)?;
+    let printer = Printer { csv: args.csv };
+    printer.begin()?;
+    match &args.features {
+        Some(path) => from_features(args, path, scaling, &printer),
+        None => from_pictures(args, scaling, &printer, &interrupt),
+    }
+}
+
+/// The head to predict with; without one a note says how to get it.
+fn find(args: &PredictArgs, fits: Fits<'_>) -> Result<Option<Head>> {
+    let head = head::find(args.head.as_deref(), &args.run.network, || Ok(fits))?;
     if head.is_none() {
         eprintln!(
             "note: no head of a second stage: f alone predicts; `introspect fit` makes one, --head names it"
         );
     }
-    let scaling = head::scaling(&args.scaling)?;
-    let printer = Printer { csv: args.csv };
-    printer.begin()?;
-    match &args.features {
-        Some(path) => from_features(args, path, head, scaling, &printer),
-        None => from_pictures(args, head, scaling, &printer, &interrupt),
-    }
+    Ok(head.map(|(head, _)| head))
 }
 
 fn from_features(
     args: &PredictArgs,
     path: &Path,
-    head: Option<&Head>,
     scaling: Scaling,
     printer: &Printer,
 ) -> Result<ExitCode> {
     let features = from_file(path, false)?.features;
-    if let Some(head) = head {
-        head.check_fits(None, features.width(), features.classes())?;
-    }
+    let head = find(args, Fits::from(&features))?;
+    let head = head.as_ref();
     let names = features.names.clone().or_else(|| head.and_then(|head| head.about.names.clone()));
     let names = names.map_or_else(|| ClassNames::numbered(features.classes()), ClassNames::new);
     let mut predictor = Predictor::new(head, scaling, args.head_seed, names)?;
@@ -89,7 +92,6 @@ fn from_features(
 
 fn from_pictures(
     args: &PredictArgs,
-    head: Option<&Head>,
     scaling: Scaling,
     printer: &Printer,
     interrupt: &Interrupt,
@@ -97,10 +99,8 @@ fn from_pictures(
     let paths = Arc::new(find_pictures(&args.images)?);
     let network = Network::open(&args.run, paths.len())?;
     let extractor = network.extractor(BatchNorm::Stored)?;
-    if let Some(head) = head {
-        let classifier = &network.opened.classifier;
-        head.check_fits(Some(classifier.sha256()), extractor.width(), classifier.classes())?;
-    }
+    let head = find(args, network.fits()?)?;
+    let head = head.as_ref();
     let own = head.and_then(|head| head.about.names.clone()).map(ClassNames::new);
     let names = match (&network.names, own) {
         (None, Some(names)) => names,
@@ -112,19 +112,11 @@ fn from_pictures(
         Arc::new(move |number| read(&paths[number]))
     };
     let name = |number: usize| paths[number].display().to_string();
-    let progress =
-        bar(std::io::IsTerminal::is_terminal(&std::io::stderr()), paths.len(), "pictures");
+    let progress = bar(true, paths.len(), "pictures");
     let extraction = network.extraction(&extractor, interrupt, &progress);
-    if scaling == Scaling::Batch && head.is_some() {
-        // what the first picture is scaled with depends on the last one
-        let all = extraction.collect(0..paths.len(), &read, &name)?;
-        predictor.see_all(&all.h, &all.z)?;
-        progress.reset();
-    }
     let (mut failures, mut done) = (0, 0);
-    let result = extraction.each(0..paths.len(), &read, &mut |number, row| {
+    let mut tell = |number: usize, line: Result<Line>| {
         done += 1;
-        let line = row.and_then(|(h, z)| predictor.line(name(number), h, z));
         progress.suspend(|| match line {
             Ok(line) => printer.line(&line),
             Err(error) => {
@@ -132,7 +124,26 @@ fn from_pictures(
                 printer.failed(&name(number), &error)
             }
         })
-    });
+    };
+    let result = if scaling == Scaling::Batch && head.is_some() {
+        // what the first picture is scaled with depends on the last one: all are kept, and none is told before
+        let mut rows = Vec::with_capacity(paths.len());
+        let run = extraction.each(0..paths.len(), &read, &mut |_, row| {
+            rows.push(row.map(|(h, z)| (h.to_owned(), z.to_owned())));
+            Ok(())
+        });
+        run.and_then(|()| {
+            predictor.see(&rows)?;
+            rows.into_iter().enumerate().try_for_each(|(number, row)| {
+                let line = row.and_then(|(h, z)| predictor.line(name(number), h.view(), z.view()));
+                tell(number, line)
+            })
+        })
+    } else {
+        extraction.each(0..paths.len(), &read, &mut |number, row| {
+            tell(number, row.and_then(|(h, z)| predictor.line(name(number), h, z)))
+        })
+    };
     progress.finish_and_clear();
     match result {
         Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
@@ -195,12 +206,20 @@ impl<'a> Predictor<'a> {
         Ok(Self { head, seed, names, question, scaling, statistics, stream })
     }
 
+    /// Takes the statistics of all rows that there are, where that was asked for.
+    fn see(&mut self, rows: &[Result<Owned>]) -> Result<()> {
+        let good: Vec<&Owned> = rows.iter().filter_map(|row| row.as_ref().ok()).collect();
+        let h: Vec<_> = good.iter().map(|(h, _)| h.view()).collect();
+        let z: Vec<_> = good.iter().map(|(_, z)| z.view()).collect();
+        if good.is_empty() {
+            return Ok(());
+        }
+        self.see_all(&ndarray::stack(Axis(0), &h)?, &ndarray::stack(Axis(0), &z)?)
+    }
+
     /// Takes the statistics of all images, where that was asked for.
     fn see_all(&mut self, h: &Array2<f32>, z: &Array2<f32>) -> Result<()> {
         if let (Some(head), Scaling::Batch) = (self.head, self.scaling) {
-            if h.nrows() == 0 {
-                bail!("no picture could be read");
-            }
             self.statistics = Some(head.statistics_for(Scaling::Batch, h.view(), z.view())?);
         }
         Ok(())

@@ -23,28 +23,10 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub fn new(
-        folder: &Path,
-        method: Method,
-        seed: u64,
-        options: &FitOptions,
-        training: &Features,
-    ) -> Self {
+    pub fn new(folder: &Path, method: Method, seed: u64, options: &FitOptions, data: &str) -> Self {
         let path = folder.join(format!("{seed}.{}.safetensors", method.name()));
         let one = FitOptions { seed, seeds: 1, controls: true, ..options.clone() };
-        let mut hash = Sha256::new();
-        hash.update(format!("{one:?} {}", method.name()));
-        for values in [&training.h, &training.z] {
-            hash.update(format!("{:?}", values.dim()));
-            for row in values.rows() {
-                let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
-                hash.update(bytes);
-            }
-        }
-        for label in &training.labels {
-            hash.update((*label as u64).to_le_bytes());
-        }
-        let identity = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let identity = hex(Sha256::digest(format!("{one:?} {} {data}", method.name())));
         Self { path, seed, identity }
     }
 
@@ -92,4 +74,24 @@ impl Checkpoint {
         tensors.network("velocity", &run.velocity);
         tensors.write(&self.path)
     }
+}
+
+/// SHA-256 of what is trained on: h, z and labels. All checkpoints of a fit share it.
+pub(crate) fn fingerprint(training: &Features) -> String {
+    let mut hash = Sha256::new();
+    for values in [&training.h, &training.z] {
+        hash.update(format!("{:?}", values.dim()));
+        for row in values.rows() {
+            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.update(bytes);
+        }
+    }
+    for label in &training.labels {
+        hash.update((*label as u64).to_le_bytes());
+    }
+    hex(hash.finalize())
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

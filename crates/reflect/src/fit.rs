@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
 use crate::file::FORMAT;
@@ -112,6 +112,7 @@ pub fn fit(
         options,
         question: &question,
         statistics: &statistics,
+        data: state.map(|_| fingerprint(training)).unwrap_or_default(),
         state,
         watch,
         networks: jobs.len(),
@@ -181,6 +182,8 @@ struct Trainer<'a> {
     options: &'a FitOptions,
     question: &'a Question,
     statistics: &'a Statistics,
+    /// Hash of what is trained on, where checkpoints are kept.
+    data: String,
     state: Option<&'a KeepState>,
     watch: &'a (dyn Fn(Progress<'_>) -> ControlFlow<()> + Sync),
     networks: usize,
@@ -191,7 +194,7 @@ impl Trainer<'_> {
         let Features { h, z, labels, .. } = self.training;
         let schedule = &self.options.schedule;
         let checkpoint = self.state.map(|state| {
-            Checkpoint::new(&state.folder, job.method, job.seed, self.options, self.training)
+            Checkpoint::new(&state.folder, job.method, job.seed, self.options, &self.data)
         });
         let fresh = self.start(job);
         let kept = match &checkpoint {

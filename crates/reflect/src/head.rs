@@ -275,26 +275,6 @@ impl Head {
         last.logits(statistics.h.matching(&self.statistics.h).apply(h).view())
     }
 
-    /// As [`Head::matched`], with the running statistics of a stream, in the order given.
-    ///
-    /// # Errors
-    /// The head was not fitted with z-scores.
-    pub fn matched_stream(
-        &self,
-        last: &LastLayer,
-        h: ArrayView2<'_, f32>,
-        z: ArrayView2<'_, f32>,
-    ) -> Result<Array2<f32>> {
-        let mut stream = self.stream()?;
-        let mut logits = Array2::zeros(z.dim());
-        for row in 0..h.nrows() {
-            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
-            let statistics = stream.next(h, z);
-            logits.slice_mut(s![row..=row, ..]).assign(&self.matched(last, &statistics, h));
-        }
-        Ok(logits)
-    }
-
     /// Number of parameters of a method's network.
     pub fn parameters(&self, method: Method) -> Option<usize> {
         Some(self.networks.first()?.get(&method)?.parameters())

@@ -3,27 +3,70 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use introspective_reflect::{Head, Scaling};
+use introspective_network::{Classifier, NetworkError};
+use introspective_reflect::{Features, Head};
 
 use crate::args::NetworkArgs;
 
 /// A head's name beside the network it is for.
 const BESIDE: &str = "head.safetensors";
 
-/// The head named by `--head`, else the one that lies beside the network's file; `None` if there is neither.
+/// What a head is to be used on.
+#[derive(Clone, Copy, Debug)]
+pub struct Fits<'a> {
+    /// Hash of the classifier's file, if there is one.
+    pub sha256: Option<&'a str>,
+    /// Width of the penultimate features.
+    pub features: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl<'a> Fits<'a> {
+    /// Those of a classifier.
+    ///
+    /// # Errors
+    /// Its penultimate features cannot be told.
+    pub fn classifier(classifier: &'a Classifier) -> Result<Self, NetworkError> {
+        Ok(Self {
+            sha256: Some(classifier.sha256()),
+            features: classifier.penultimate_width()?,
+            classes: classifier.classes(),
+        })
+    }
+}
+
+impl From<&Features> for Fits<'_> {
+    fn from(features: &Features) -> Self {
+        Self { sha256: None, features: features.width(), classes: features.classes() }
+    }
+}
+
+/// The head that `--head` names; without it, one that lies beside the network's file and fits, or `None`.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn open(flag: Option<&Path>, network: &NetworkArgs) -> Result<Option<(Head, PathBuf)>> {
-    let path = match flag {
-        Some(path) => path.to_owned(),
-        None => match beside(network) {
-            Some(path) => path,
-            None => return Ok(None),
-        },
+/// The named one cannot be read or does not fit, or the penultimate features that a head needs cannot be told.
+pub fn find<'a>(
+    flag: Option<&Path>,
+    network: &NetworkArgs,
+    fits: impl FnOnce() -> Result<Fits<'a>>,
+) -> Result<Option<(Head, PathBuf)>> {
+    let Some(path) = flag.map(Path::to_owned).or_else(|| beside(network)) else { return Ok(None) };
+    let opened = || {
+        let head = Head::read(&path)?;
+        let Fits { sha256, features, classes } = fits()?;
+        head.check_fits(sha256, features, classes)?;
+        anyhow::Ok(head)
     };
-    let head = Head::read(&path).context("--head")?;
-    Ok(Some((head, path)))
+    match opened() {
+        Ok(head) => Ok(Some((head, path))),
+        Err(error) if flag.is_some() => Err(error).context("--head"),
+        Err(error) => {
+            // nobody asked for it
+            eprintln!("note: {} lies beside the network and is not used: {error}", path.display());
+            Ok(None)
+        }
+    }
 }
 
 fn beside(network: &NetworkArgs) -> Option<PathBuf> {
@@ -35,10 +78,4 @@ fn beside(network: &NetworkArgs) -> Option<PathBuf> {
     let folder = if file.is_dir() { file } else { file.parent()?.to_owned() };
     let path = folder.join(BESIDE);
     path.is_file().then_some(path)
-}
-
-/// The scaling of a name that the flags let through.
-pub fn scaling(name: &str) -> Result<Scaling> {
-    let found = Scaling::ALL.into_iter().find(|scaling| scaling.name() == name);
-    found.with_context(|| format!("--scaling {name}: no such scaling"))
 }

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use introspective_measure::Method as Compared;
-use introspective_reflect::{Features, Head, Method, Scaling};
+use introspective_reflect::{Features, Head, Method, Scaling, Statistics};
 use introspective_report::Skipped;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, s};
 
 /// A method's logits, of each seed.
 pub struct Scored {
@@ -42,108 +42,132 @@ pub fn of_head(
     features: &Features,
     scalings: &[Scaling],
 ) -> Result<(Vec<Scored>, Vec<Skipped>)> {
-    let mut all = Methods { head, features, scored: Vec::new(), skipped: Vec::new() };
+    let scored = |name: &str, seeds| Scored { name: name.to_owned(), seeds };
     let f = features.z.clone();
-    all.push("f", vec![f.clone()]);
-    all.push("f+temperature", vec![f / head.about.temperature]);
-    all.trained(Scaling::Train)?;
-    all.tempered()?;
-    for scaling in [Scaling::Batch, Scaling::Stream, Scaling::None] {
-        if scalings.contains(&scaling) {
-            all.trained(scaling)?;
-            all.matched(scaling)?;
+    let tempered = &f / head.about.temperature;
+    let mut all = vec![scored("f", vec![f]), scored("f+temperature", vec![tempered])];
+    let mut skipped = Vec::new();
+    for scaling in [Scaling::Train, Scaling::Batch, Scaling::Stream, Scaling::None] {
+        if scaling != Scaling::Train && !scalings.contains(&scaling) {
+            continue;
         }
-    }
-    Ok((all.scored, all.skipped))
-}
-
-struct Methods<'a> {
-    head: &'a Head,
-    features: &'a Features,
-    scored: Vec<Scored>,
-    skipped: Vec<Skipped>,
-}
-
-impl Methods<'_> {
-    fn push(&mut self, name: &str, seeds: Vec<Array2<f32>>) {
-        self.scored.push(Scored { name: name.to_owned(), seeds });
-    }
-
-    fn skip(&mut self, name: &str, why: &str) {
-        self.skipped.push(reason(name, why));
-    }
-
-    /// The controls and H with one scaling.
-    fn trained(&mut self, scaling: Scaling) -> Result<()> {
-        for method in Method::ALL {
-            let name = named(method.name(), scaling);
-            match self.logits(method, scaling) {
-                Ok(Some(seeds)) => self.push(&name, seeds),
-                Ok(None) => self.skip(&name, "the head was fitted --without-controls"),
-                Err(error) if scaling == Scaling::Stream => {
-                    self.skip(&name, &error.to_string());
-                }
-                Err(error) => return Err(error),
+        let logits = match Logits::of(head, features, scaling) {
+            Ok(logits) => logits,
+            // min-max heads have no stream
+            Err(error) if scaling == Scaling::Stream => {
+                let methods = Method::ALL.map(|method| named(method.name(), scaling));
+                let names = methods.into_iter().chain([named("f-matched", scaling)]);
+                skipped.extend(names.map(|name| reason(&name, &error.to_string())));
+                continue;
             }
-        }
-        Ok(())
-    }
-
-    fn logits(&self, method: Method, scaling: Scaling) -> Result<Option<Vec<Array2<f32>>>> {
-        let (h, z) = (self.features.h.view(), self.features.z.view());
-        let seeds = 0..self.head.about.seeds.len();
-        if scaling == Scaling::Stream {
-            let seeds = seeds.map(|seed| self.head.logits_of_stream(method, seed, h, z));
-            return Ok(seeds.collect::<Result<Option<_>, _>>()?);
-        }
-        let statistics = self.head.statistics_for(scaling, h, z)?;
-        Ok(seeds.map(|seed| self.head.logits(method, seed, &statistics, h, z)).collect())
-    }
-
-    fn tempered(&mut self) -> Result<()> {
-        let (head, name) = (self.head, "reflection+temperature");
-        let Some(seeds) = self.logits(Method::Reflection, Scaling::Train)? else { return Ok(()) };
-        let tempered = seeds.into_iter().zip(&head.about.seeds).map(|(logits, record)| {
-            logits / record.temperatures.get(&Method::Reflection).copied().unwrap_or(1.0)
-        });
-        let tempered = tempered.collect();
-        self.push(name, tempered);
-        Ok(())
-    }
-
-    /// The classifier's own last layer on h with the training set's statistics.
-    fn matched(&mut self, scaling: Scaling) -> Result<()> {
-        let name = named("f-matched", scaling);
-        // the name for the usual one
-        let name = if scaling == Scaling::Batch { "f-matched".to_owned() } else { name };
-        if scaling == Scaling::None {
-            return Ok(());
-        }
-        let Some(last) = &self.features.last_layer else {
-            self.skip(
-                &name,
-                "the last layer (weight, bias) is not known, or the logits are not linear in h",
-            );
-            return Ok(());
+            Err(error) => return Err(error.into()),
         };
-        let (h, z) = (self.features.h.view(), self.features.z.view());
-        if scaling == Scaling::Stream {
-            match self.head.matched_stream(last, h, z) {
-                Ok(logits) => self.push(&name, vec![logits]),
-                Err(error) => self.skip(&name, &error.to_string()),
+        for (method, seeds) in Method::ALL.into_iter().zip(logits.networks) {
+            let name = named(method.name(), scaling);
+            match seeds {
+                Some(seeds) => all.push(scored(&name, seeds)),
+                None => skipped.push(reason(&name, "the head was fitted --without-controls")),
             }
-            return Ok(());
         }
-        let statistics = self.head.statistics_for(scaling, h, z)?;
-        let logits = self.head.matched(last, &statistics, h);
-        self.push(&name, vec![logits]);
-        Ok(())
+        match scaling {
+            Scaling::Train => all.extend(tempered_reflection(head, &all)),
+            Scaling::None => {}
+            Scaling::Batch | Scaling::Stream => match logits.matched {
+                Some(matched) => all.push(scored(&named("f-matched", scaling), vec![matched])),
+                None => skipped.push(reason(
+                    &named("f-matched", scaling),
+                    "the last layer (weight, bias) is not known, or the logits are not linear in h",
+                )),
+            },
+        }
+    }
+    Ok((all, skipped))
+}
+
+fn tempered_reflection(head: &Head, scored: &[Scored]) -> Option<Scored> {
+    let reflection = scored.iter().find(|scored| scored.name == Method::Reflection.name())?;
+    let temperatures = head.about.seeds.iter().map(|record| &record.temperatures);
+    let seeds = reflection.seeds.iter().zip(temperatures).map(|(logits, temperatures)| {
+        logits / temperatures.get(&Method::Reflection).copied().unwrap_or(1.0)
+    });
+    Some(Scored { name: "reflection+temperature".to_owned(), seeds: seeds.collect() })
+}
+
+/// What all networks of a head make of the features with one scaling, whose statistics are taken once.
+struct Logits {
+    /// Of each of [`Method::ALL`] those of each seed; `None` for a method that the head lacks.
+    networks: Vec<Option<Vec<Array2<f32>>>>,
+    /// Of the classifier's own last layer on h with the training set's statistics, if the layer is known.
+    matched: Option<Array2<f32>>,
+}
+
+impl Logits {
+    fn of(
+        head: &Head,
+        features: &Features,
+        scaling: Scaling,
+    ) -> introspective_reflect::Result<Self> {
+        let (h, z) = (features.h.view(), features.z.view());
+        if scaling != Scaling::Stream {
+            let statistics = head.statistics_for(scaling, h, z)?;
+            return Ok(Self::with(head, features, &statistics, h, z));
+        }
+        let mut stream = head.stream()?;
+        let mut rows = Vec::with_capacity(features.len());
+        for row in 0..features.len() {
+            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
+            let statistics = stream.next(h, z);
+            rows.push(Self::with(head, features, &statistics, h, z));
+        }
+        Ok(Self::joined(&rows, z.dim()))
+    }
+
+    fn with(
+        head: &Head,
+        features: &Features,
+        statistics: &Statistics,
+        h: ArrayView2<'_, f32>,
+        z: ArrayView2<'_, f32>,
+    ) -> Self {
+        let seeds = 0..head.about.seeds.len();
+        let of = |method: &Method| {
+            seeds.clone().map(|seed| head.logits(*method, seed, statistics, h, z)).collect()
+        };
+        let last = features.last_layer.as_ref();
+        Self {
+            networks: Method::ALL.iter().map(of).collect(),
+            matched: last.map(|last| head.matched(last, statistics, h)),
+        }
+    }
+
+    /// Rows one below the other.
+    fn joined(rows: &[Self], shape: (usize, usize)) -> Self {
+        let stacked = |of: &dyn Fn(&Self) -> Option<&Array2<f32>>| {
+            let mut all = Array2::zeros(shape);
+            for (mut place, row) in all.rows_mut().into_iter().zip(rows) {
+                place.assign(&of(row)?.row(0));
+            }
+            Some(all)
+        };
+        let seeds = |method: usize| {
+            let count = rows.first()?.networks[method].as_ref()?.len();
+            (0..count)
+                .map(|seed| stacked(&|row: &Self| row.networks[method].as_ref()?.get(seed)))
+                .collect()
+        };
+        Self {
+            networks: (0..Method::ALL.len()).map(seeds).collect(),
+            matched: stacked(&|row: &Self| row.matched.as_ref()),
+        }
     }
 }
 
+/// `reflection` with training statistics, `reflection-batch` with the set's; `f-matched` has no training form, and its
+/// name alone means the set's.
 fn named(method: &str, scaling: Scaling) -> String {
     match scaling {
         Scaling::Train => method.to_owned(),
+        Scaling::Batch if method == "f-matched" => method.to_owned(),
         other => format!("{method}-{}", other.name()),
     }
 }

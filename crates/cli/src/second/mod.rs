@@ -6,4 +6,12 @@ pub mod head;
 pub mod methods;
 pub mod source;
 
+use anyhow::{Context, Result};
+
 pub use bar::bar;
+
+/// The one of that name; the flags let only names of `all` through.
+pub fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Result<T> {
+    let found = all.iter().copied().find(|&one| name(one) == wanted);
+    found.with_context(|| format!("there is no `{wanted}`"))
+}

@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::extract::{Extracted, Extraction, Reader};
+use super::head::Fits;
 use crate::args::{RunArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::{network, preprocessing};
@@ -47,6 +48,8 @@ pub struct Labelled {
 /// Features, whose they are, and facts for a report.
 pub struct Source {
     pub features: Features,
+    /// Which image each row is of, n: changed copies of an image share its number, and come after the images as they are.
+    pub images: Vec<usize>,
     pub owner: Owner,
     pub facts: BTreeMap<String, Value>,
 }
@@ -90,6 +93,15 @@ impl Network {
     pub fn last_layer(&self) -> Result<Option<LastLayer>> {
         let last = self.opened.classifier.last_layer()?;
         Ok(last.map(|last| LastLayer { weight: last.weight, bias: last.bias }))
+    }
+
+    /// What a head must fit.
+    ///
+    /// # Errors
+    /// The penultimate features cannot be told.
+    pub fn fits(&self) -> Result<Fits<'_>> {
+        let classifier = &self.opened.classifier;
+        Ok(Fits::classifier(classifier)?)
     }
 
     /// Whose features they are.
@@ -151,10 +163,7 @@ impl Labelled {
             |class_names| LabelledSet::open(path, OpenOptions { split: Some(wanted), class_names });
         let mut set = open(None).context("--data")?;
         let known = names.clone().unwrap_or_else(|| numbers(network.opened.classifier.classes()));
-        let matching = match match_classes(set.classes(), &known) {
-            Ok(matching) => matching,
-            Err(error) => return Err(error).context("--data"),
-        };
+        let matching = match_classes(set.classes(), &known).context("--data")?;
         if matching.by == MatchedBy::Order && names.is_some() {
             eprintln!(
                 "note: no class of the pictures is called as one of the network's; they are taken in the same order"
@@ -250,7 +259,8 @@ pub fn from_file(path: &Path, labelled: bool) -> Result<Source> {
         bail!("--features {}: it has no rows", path.display());
     }
     let facts = BTreeMap::from([("features".to_owned(), json!(path.display().to_string()))]);
-    Ok(Source { features, owner: Owner::default(), facts })
+    let images = (0..features.len()).collect();
+    Ok(Source { features, images, owner: Owner::default(), facts })
 }
 
 /// Logits with the batch's own batch-norm statistics, in an order drawn from the seed so that a batch is no class's

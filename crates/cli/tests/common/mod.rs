@@ -25,6 +25,12 @@ pub fn stderr(run: &Output) -> String {
     String::from_utf8(run.stderr.clone()).unwrap()
 }
 
+/// The line of JSON that a run which went well printed.
+pub fn json(run: &Output) -> Value {
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(run));
+    serde_json::from_str(&stdout(run)).unwrap()
+}
+
 /// Names in a folder, hidden ones too, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)

@@ -1,0 +1,245 @@
+//! `introspect fit`, `predict`, `evaluate` and `explain --head` on pictures, as a stranger would run them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{introspect, json, manifest, photograph, small_network, stderr, stdout};
+use introspective_reflect::Features;
+use serde_json::Value;
+
+/// A folder of pictures with a class a folder, and a network that was never trained.
+fn pictures(place: &Path) {
+    for (part, count) in [("train", 8), ("test", 4)] {
+        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
+            let folder = place.join("data").join(part).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let seed = 100 * class + index + 50 * usize::from(part == "test");
+                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
+            }
+        }
+    }
+    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
+    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
+}
+
+const NETWORK: [&str; 8] =
+    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];
+
+#[test]
+fn pictures_go_through_both_stages() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    fs::write(place.join("data/train/bee/broken.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
+    fs::create_dir(place.join("data/train/dog")).unwrap();
+    let flags =
+        ["fit", "--data", "data", "--out", "head.safetensors", "--epochs", "3", "--hidden", "5"];
+    let more = ["--save-features", "features.npz", "--fit-split", "0.25", "--json"];
+    let run = introspect(place, &[&flags[..], &NETWORK, &more].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("\"dog\""), "{}", stderr(&run));
+    fs::remove_dir(place.join("data/train/dog")).unwrap();
+
+    let run = introspect(place, &[&flags[..], &NETWORK, &more].concat());
+    let fitted = json(&run);
+    assert!(stderr(&run).contains("left out: bee/broken.png"), "{}", stderr(&run));
+    assert_eq!(fitted["about"]["facts"]["images"], 24);
+    assert_eq!(fitted["about"]["facts"]["left_out"], 1);
+    // what was written is what a file of features is
+    let features = Features::read(&place.join("features.npz")).unwrap();
+    assert_eq!((features.len(), features.width(), features.classes()), (24, 64, 3));
+    let z = features.last_layer.as_ref().unwrap().logits(features.h.view());
+    assert!((&z - &features.z).iter().all(|d| d.abs() < 1e-4));
+
+    let evaluate = ["evaluate", "--data", "data", "--resamples", "20", "--json", "--out", "e1"];
+    let more = ["--head", "head.safetensors", "--scaling", "batch"];
+    let result = json(&introspect(place, &[&evaluate[..], &NETWORK, &more].concat()));
+    assert_eq!(result["n"], 12);
+    let names_of = |result: &Value| -> Vec<String> {
+        let methods = result["methods"].as_array().unwrap();
+        methods.iter().map(|m| m["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names_of(&result).contains(&"f-batch-norm".to_owned()));
+
+    // predictions do not depend on threads or batches, and come in input order
+    let predict = ["predict", "data/test/cat", "data/test/ant", "--head", "head.safetensors"];
+    let once =
+        introspect(place, &[&predict[..], &NETWORK, &["--threads", "1", "--batch", "4"]].concat());
+    let again =
+        introspect(place, &[&predict[..], &NETWORK, &["--threads", "2", "--batch", "4"]].concat());
+    assert_eq!(once.status.code(), Some(0), "{}", stderr(&once));
+    assert_eq!(stdout(&once), stdout(&again));
+    let images: Vec<String> = stdout(&once)
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["image"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(images[0], "data/test/cat/0.png");
+    assert_eq!(images[4], "data/test/ant/0.png");
+
+    // the head beside the network's file is found, and shows in an explanation
+    let explain = ["explain", "data/test/ant/1.png", "--layer", "layer2", "--out", "x"];
+    let run = introspect(place, &[&explain[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert!(stdout(&run).contains("on reflection:"), "{}", stdout(&run));
+    let said = &manifest(&place.join("x"))["second_stage"];
+    assert_eq!(said["top5"].as_array().unwrap().len(), 3);
+    assert!(said["prediction"]["probability"].as_f64().unwrap() > 0.0);
+
+    // on another network it is refused where it is named, before any picture is run, and else passed over
+    small_network(&place.join("network.safetensors"), "cifar_resnet34", 3, 3);
+    let evaluate = ["evaluate", "--data", "data", "--head", "head.safetensors", "--out", "e2"];
+    for command in [&predict[..], &evaluate] {
+        let run = introspect(place, &[command, &NETWORK].concat());
+        assert_eq!(run.status.code(), Some(2));
+        assert!(stderr(&run).contains("belongs to another classifier"), "{}", stderr(&run));
+        assert_eq!(stdout(&run), "");
+    }
+    let explain = ["explain", "data/test/ant/1.png", "--layer", "layer2", "--out", "x2"];
+    for command in [&["predict", "data/test/ant"][..], &explain] {
+        let run = introspect(place, &[command, &NETWORK].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        assert!(
+            stderr(&run).contains("lies beside the network and is not used"),
+            "{}",
+            stderr(&run)
+        );
+        assert!(!stdout(&run).contains("reflection"), "{}", stdout(&run));
+    }
+}
+
+/// What the batch is scaled with is known after the last picture; each is run, and told, once.
+#[test]
+fn statistics_of_the_batch_come_from_the_pictures_that_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    let fit =
+        ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
+    json(&introspect(place, &[&fit[..], &NETWORK, &["--json"]].concat()));
+    let predict = ["predict", "data/test/ant", "data/test/bee", "--scaling", "batch"];
+    let whole = introspect(place, &[&predict[..], &NETWORK].concat());
+    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+    // an unreadable one more changes nothing for the others
+    fs::write(place.join("data/test/ant/9.png"), b"no picture").unwrap();
+    let run = introspect(place, &[&predict[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(2));
+    let (run_lines, others) = (stdout(&run), stdout(&whole));
+    let lines: Vec<&str> = run_lines.lines().collect();
+    assert!(
+        lines[4].contains("data/test/ant/9.png") && lines[4].contains("\"error\""),
+        "{}",
+        lines[4]
+    );
+    let told = stderr(&run);
+    assert_eq!(told.lines().filter(|line| line.contains("9.png")).count(), 1, "{told}");
+    let without: Vec<&str> = lines.iter().copied().filter(|line| !line.contains("9.png")).collect();
+    assert_eq!(without, others.lines().collect::<Vec<_>>());
+    // and it is another scaling than the training set's
+    let train = introspect(place, &[&predict[..3], &NETWORK].concat());
+    assert_ne!(stdout(&train).lines().next(), stdout(&whole).lines().next());
+}
+
+/// The last of many pictures is a batch of its own; with as many classes its logits took other roundings by the threads.
+#[test]
+fn a_lone_last_picture_does_not_depend_on_threads() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    small_network(&place.join("wide.safetensors"), "cifar_resnet18", 300, 3);
+    let network = ["--model", "wide.safetensors", "--crop", "32", "--size", "32", "--batch", "2"];
+    let with = |threads| {
+        let pictures = ["data/test/bee/0.png", "data/test/ant/0.png", "data/test/ant/1.png"];
+        let run = introspect(
+            place,
+            &[&["predict"], &pictures[..], &network, &["--threads", threads]].concat(),
+        );
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        stdout(&run)
+    };
+    let once = with("1");
+    assert_eq!(once.lines().count(), 3);
+    assert_eq!(once, with("2"));
+    assert_eq!(once, with("3"));
+}
+
+#[test]
+fn features_of_an_interrupted_fit_are_gone_on_with() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    let flags =
+        ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
+    let fit = |more: &[&str]| introspect(place, &[&flags[..], &NETWORK, more].concat());
+    let fresh = json(&fit(&["--json"]));
+    // what fails after the pictures were run leaves their features
+    let run = fit(&["--force", "--lr", "1e30"]);
+    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+    let part = place.join("head.safetensors.work/features-000000000.safetensors");
+    assert!(part.exists());
+    fs::remove_file(place.join("head.safetensors")).unwrap();
+    // of the same length, so that the data look the same: whoever reads it again leaves it out
+    let picture = place.join("data/train/ant/0.png");
+    let length = fs::metadata(&picture).unwrap().len();
+    fs::write(&picture, vec![0; length as usize]).unwrap();
+    let resumed = json(&fit(&["--resume", "--json"]));
+    assert_eq!(resumed["about"]["facts"]["left_out"], 0);
+    assert_eq!(resumed["kept_accuracy"], fresh["kept_accuracy"]);
+    assert_eq!(resumed["about"]["seeds"], fresh["about"]["seeds"]);
+
+    // other pictures are not taken for these
+    let run = fit(&["--force", "--lr", "1e30"]);
+    assert_eq!(run.status.code(), Some(2));
+    photograph(&place.join("data/train/ant/99.png"), 32, 32, 999);
+    let run = fit(&["--resume", "--force"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("other pictures"), "{}", stderr(&run));
+}
+
+#[test]
+fn one_unreadable_picture_costs_its_own_line_only() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    fs::write(place.join("data/test/ant/1.png"), b"no picture").unwrap();
+    let run = introspect(place, &[&["predict", "data/test/ant"][..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(2));
+    let lines: Vec<Value> =
+        stdout(&run).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines[1]["error"].as_str().unwrap().contains("data/test/ant/1.png"));
+    assert!(lines[2]["f"]["confidence"].is_f64());
+}
+
+#[test]
+fn augmented_copies_are_trained_on_but_not_saved() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    let flags = [
+        "fit",
+        "--data",
+        "data",
+        "--epochs",
+        "2",
+        "--hidden",
+        "5",
+        "--augment",
+        "mild",
+        "--copies",
+        "2",
+    ];
+    let more = ["--fit-split", "0.25", "--json", "--out", "head.safetensors", "--without-controls"];
+    let save = ["--save-features", "features.npz"];
+    let fitted = json(&introspect(place, &[&flags[..], &NETWORK, &more, &save].concat()));
+    // 6 of 24 kept aside, and none of their copies
+    assert_eq!(fitted["about"]["kept"], 6);
+    assert_eq!(fitted["about"]["trained_on"], 3 * 18);
+    // nobody could tell copies from images, and would keep some aside and train on the others
+    assert_eq!(Features::read(&place.join("features.npz")).unwrap().len(), 24);
+}
