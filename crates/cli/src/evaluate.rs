@@ -11,7 +11,7 @@ use introspective_measure::{
 use introspective_network::Statistics as BatchNorm;
 use introspective_reflect::Scaling;
 use introspective_report::{
-    EvaluationFacts, Existing, RunFolder, Skipped, evaluation_csv, evaluation_page,
+    EvaluationFacts, Existing, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
 };
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::second::extract::Interrupted;
 use crate::second::head::Fits;
-use crate::second::methods::{Scored, of_features, of_head, reason};
+use crate::second::methods::{Scored, against_controls, of_features, of_head, reason};
 use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file};
 use crate::second::{bar, head, named};
 
@@ -123,6 +123,7 @@ fn evaluated(
         resamples: args.resamples as usize,
         seed: args.seed,
         bins: args.bins.into(),
+        contrasts: against_controls(&methods),
         ..CompareOptions::default()
     };
     let comparison = compare(&compared, &features.labels, &options)?;
@@ -213,8 +214,12 @@ impl Evaluation {
         let page = evaluation_page(&self.comparison, &self.curves, &self.page_facts());
         write("report.html", page)?;
         write("evaluation.csv", evaluation_csv(&self.comparison)?)?;
+        let mut files = vec!["report.html", "evaluation.csv", "evaluation.json", "manifest.json"];
+        if !self.comparison.contrasts.is_empty() {
+            write("contrasts.csv", contrasts_csv(&self.comparison)?)?;
+            files.insert(2, "contrasts.csv");
+        }
         write("evaluation.json", serde_json::to_string_pretty(&self.json()?)? + "\n")?;
-        let files = ["report.html", "evaluation.csv", "evaluation.json", "manifest.json"];
         let manifest = json!({
             "schema_version": introspective_report::manifest::SCHEMA_VERSION,
             "tool": introspective_report::manifest::TOOL,

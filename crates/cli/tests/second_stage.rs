@@ -99,6 +99,29 @@ fn features_are_fitted_evaluated_and_predicted() {
             assert!(reflection["minus_f"][metric][part].is_f64(), "{metric} {part}");
         }
     }
+    let contrasts = result["contrasts"].as_array().unwrap();
+    let pairs = contrasts.iter().map(|c| {
+        let name = |key: &str| c[key].as_str().unwrap().to_owned();
+        name("method") + " minus " + &name("minus")
+    });
+    assert_eq!(
+        pairs.collect::<Vec<_>>(),
+        [
+            "reflection minus linear-h",
+            "reflection minus mlp-h",
+            "reflection minus mlp-hz",
+            "reflection minus f+temperature",
+            "reflection-batch minus linear-h-batch",
+            "reflection-batch minus mlp-h-batch",
+            "reflection-batch minus mlp-hz-batch",
+            "reflection-batch minus f-matched"
+        ]
+    );
+    let value = |method: usize| result["methods"][method]["metrics"]["nll"]["value"].as_f64();
+    let nll = &contrasts[1]["difference"]["nll"];
+    let expected = value(5).unwrap() - value(3).unwrap();
+    assert!((nll["value"].as_f64().unwrap() - expected).abs() < 1e-12);
+    assert!(nll["low"].as_f64().unwrap() <= nll["high"].as_f64().unwrap());
     assert_eq!(f["metrics"]["ece"]["bins"], 15);
     // the accuracy of f is that of the logits
     let test = features(300, 2);
@@ -112,7 +135,8 @@ fn features_are_fitted_evaluated_and_predicted() {
     // a temperature changes no prediction
     assert_eq!(result["methods"][1]["minus_f"]["accuracy"]["value"], 0.0);
     let out = place.join("introspect-evaluation");
-    let files = ["evaluation.csv", "evaluation.json", "manifest.json", "report.html"];
+    let files =
+        ["contrasts.csv", "evaluation.csv", "evaluation.json", "manifest.json", "report.html"];
     assert_eq!(names(&out), files);
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("reflection-batch") && page.contains("f-batch-norm"));

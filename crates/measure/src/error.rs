@@ -56,6 +56,12 @@ pub enum MeasureError {
         /// The value.
         value: f32,
     },
+    /// A contrast names a method that is not compared.
+    #[error("a contrast names the method `{method}`, which is not among those compared")]
+    NoSuchMethod {
+        /// The name.
+        method: String,
+    },
     /// The probabilities of an image do not sum to one.
     #[error(
         "the probabilities of image {row} sum to {sum}, expected 1 within 0.001; pass logits as logits"

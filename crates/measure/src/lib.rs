@@ -46,7 +46,8 @@ pub use accuracy::{accuracy, top_k_accuracy};
 pub use auroc::auroc;
 pub use calibration::{DEFAULT_BINS, adaptive_ece, classwise_ece, ece, mce};
 pub use compare::{
-    CompareOptions, Comparison, Estimate, INTERVAL, Measured, Method, Metrics, Norm, compare,
+    CompareOptions, Comparison, Contrast, Estimate, INTERVAL, Measured, Method, Metrics, Norm,
+    compare,
 };
 pub use curves::{CoverageRisk, Curves, ReliabilityBin, curves, reliability};
 pub use error::MeasureError;

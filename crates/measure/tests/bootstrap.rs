@@ -97,6 +97,25 @@ fn differences_are_paired() {
 }
 
 #[test]
+fn a_contrast_is_the_difference_that_the_second_as_first_method_would_give() {
+    let (f, labels) = problem(&mut random(5), 200, 6, 1.0);
+    let (a, _) = problem(&mut random(6), 200, 6, 1.0);
+    let (b, _) = problem(&mut random(7), 200, 6, 1.0);
+    let options = CompareOptions {
+        contrasts: vec![("a".to_owned(), "b".to_owned()), ("a".to_owned(), "f".to_owned())],
+        ..CompareOptions::default()
+    };
+    let methods = [method("f", &[&f]), method("a", &[&a, &b]), method("b", &[&b])];
+    let comparison = compare(&methods, &labels, &options).unwrap();
+    let [first, second] = &comparison.contrasts[..] else { panic!("two contrasts") };
+    assert_eq!((&first.method[..], &first.minus[..]), ("a", "b"));
+    assert_eq!(Some(&second.difference), comparison.methods[1].minus_f.as_ref());
+    let turned = [methods[2].clone(), methods[1].clone()];
+    let turned = compare(&turned, &labels, &CompareOptions::default()).unwrap();
+    assert_eq!(Some(&first.difference), turned.methods[1].minus_f.as_ref());
+}
+
+#[test]
 fn a_value_is_the_mean_over_the_seeds() {
     let mut random = random(5);
     let (first, labels) = problem(&mut random, 200, 8, 2.0);

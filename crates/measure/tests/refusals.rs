@@ -75,6 +75,8 @@ fn settings_out_of_range() {
     let default = CompareOptions::default;
     assert!(with(CompareOptions { resamples: 0, ..default() }).contains("resamples"));
     assert!(with(CompareOptions { bins: 0, ..default() }).contains("bins"));
+    let contrasts = vec![("f".to_owned(), "g".to_owned())];
+    assert!(with(CompareOptions { contrasts, ..default() }).contains("`g`"));
     for level in [0.0, 1.0, 95.0, f64::NAN] {
         assert!(with(CompareOptions { level, ..default() }).contains("level"));
     }

@@ -1,9 +1,12 @@
 //! The page, the table and the curve of an evaluation: everything is there, nothing can break out, nothing is NaN.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use introspective_measure::{CompareOptions, Comparison, Curves, Method, Metric, compare, curves};
+use introspective_measure::{
+    CompareOptions, Comparison, Contrast, Curves, Method, Metric, compare, curves,
+};
 use introspective_report::{
-    EvaluationFacts, Skipped, TrainingEpoch, evaluation_csv, evaluation_page, training_curve,
+    EvaluationFacts, Skipped, TrainingEpoch, contrasts_csv, evaluation_csv, evaluation_page,
+    training_curve,
 };
 use ndarray::Array2;
 use roxmltree::{Document, Node, ParsingOptions};
@@ -198,6 +201,26 @@ fn nothing_of_a_name_is_read_as_html_and_nothing_is_loaded() {
     assert_eq!(text(all(&document, "h1").next().unwrap()), format!("Evaluation {}", shown()));
     assert_eq!(all(&document, "style").count(), 1);
     assert!(!page.contains('\u{202e}') && !page.contains('\u{0}'));
+}
+
+#[test]
+fn contrasts_have_a_table_and_a_csv_of_their_own() {
+    let (mut comparison, curves) = evaluation(10, &[("f", 1.0, 1.5), ("g", 3.0, 1.5)]);
+    let mut difference = comparison.methods[1].minus_f.clone().unwrap();
+    (difference.nll.value, difference.nll.low, difference.nll.high) = (-0.25, -0.5, -0.125);
+    let names = ("<h>", "mlp-h");
+    let (method, minus) = (names.0.to_owned(), names.1.to_owned());
+    comparison.contrasts.push(Contrast { method, minus, difference });
+    let page = evaluation_page(&comparison, &curves, &EvaluationFacts::default());
+    let document = parsed(&page);
+    let table = all(&document, "table").nth(2).unwrap();
+    let row = table.descendants().rfind(|n| n.tag_name().name() == "tr").unwrap();
+    let said = text(row).replace(['\u{200b}', '\u{ad}'], "");
+    assert!(said.contains("<h>") && said.contains("minus") && said.contains("−0.250"), "{said}");
+    let csv = contrasts_csv(&comparison).unwrap();
+    assert!(csv.starts_with("method,minus,metric,difference,low,high\n"), "{csv}");
+    assert!(csv.contains("\n<h>,mlp-h,nll,-0.25,-0.5,-0.125\n"), "{csv}");
+    assert_eq!(csv.lines().count(), 10);
 }
 
 #[test]

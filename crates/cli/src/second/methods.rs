@@ -84,6 +84,24 @@ pub fn of_head(
     Ok((all, skipped))
 }
 
+/// H against every control of the same scaling: whether the gradients add anything is a question of these pairs, not of
+/// those with f.
+pub fn against_controls(methods: &[Scored]) -> Vec<(String, String)> {
+    let there = |name: &String| methods.iter().any(|method| method.name == *name);
+    let pairs = Scaling::ALL.into_iter().flat_map(|scaling| {
+        let own = named(Method::Reflection.name(), scaling);
+        let controls = Method::ALL.into_iter().filter(|&method| method != Method::Reflection);
+        let controls = controls.map(|method| named(method.name(), scaling));
+        let simple = match scaling {
+            Scaling::Train => Some("f+temperature".to_owned()),
+            Scaling::Batch | Scaling::Stream => Some(named("f-matched", scaling)),
+            Scaling::None => None,
+        };
+        controls.chain(simple).map(move |minus| (own.clone(), minus)).collect::<Vec<_>>()
+    });
+    pairs.filter(|(own, minus)| there(own) && there(minus)).collect()
+}
+
 fn tempered_reflection(head: &Head, scored: &[Scored]) -> Option<Scored> {
     let reflection = scored.iter().find(|scored| scored.name == Method::Reflection.name())?;
     let temperatures = head.about.seeds.iter().map(|record| &record.temperatures);

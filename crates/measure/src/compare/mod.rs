@@ -8,7 +8,7 @@ mod table;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-pub use table::{Comparison, Estimate, INTERVAL, Measured, Metrics, Norm};
+pub use table::{Comparison, Contrast, Estimate, INTERVAL, Measured, Metrics, Norm};
 
 use crate::error::at_least_one;
 use crate::outputs::Checked;
@@ -54,16 +54,19 @@ pub struct CompareOptions {
     pub bins: usize,
     /// Confidence level of the intervals, between 0 and 1.
     pub level: f64,
+    /// Pairs of methods of which the first is also held against the second, by name.
+    pub contrasts: Vec<(String, String)>,
 }
 
 impl Default for CompareOptions {
-    /// 1000 resamples with seed 0, 15 bins, level 0.95.
+    /// 1000 resamples with seed 0, 15 bins, level 0.95, no contrasts.
     fn default() -> Self {
-        Self { resamples: 1000, seed: 0, bins: DEFAULT_BINS, level: 0.95 }
+        Self { resamples: 1000, seed: 0, bins: DEFAULT_BINS, level: 0.95, contrasts: Vec::new() }
     }
 }
 
-/// All metrics of all methods, and of all methods but the first the differences to the first, each with its interval.
+/// All metrics of all methods, of all methods but the first the differences to the first, and those of
+/// [`CompareOptions::contrasts`], each with its interval.
 ///
 /// The value of a metric is the mean over a method's seeds. Intervals are basic (reversed) bootstrap intervals
 /// `[2 v - q_hi, 2 v - q_lo]`, with v the value and q the quantiles, at (1 ± level)/2, of the values on resamples: n
@@ -75,7 +78,7 @@ impl Default for CompareOptions {
 /// resample and class, and the softmax of 64 classes at a time.
 ///
 /// # Errors
-/// No methods, a method without outputs, two of one name, different numbers of classes, unusable outputs or labels
+/// No methods, a method without outputs, two of one name, a contrast of a method that is not there, different numbers of classes, unusable outputs or labels
 /// ([`MeasureError::Method`] says whose), no bins, no resamples, or a level outside (0, 1).
 pub fn compare(
     methods: &[Method<'_>],
@@ -92,6 +95,7 @@ pub fn compare(
         });
     }
     check_names(methods)?;
+    let contrasts = places(methods, &options.contrasts)?;
     let checked: Vec<Vec<Checked<'_>>> =
         methods.iter().map(|method| method.checked(labels)).collect::<Result<_, _>>()?;
     let classes = check_classes(methods, &checked)?;
@@ -99,7 +103,7 @@ pub fn compare(
     let draws = Draws::new(labels.len(), options.resamples, options.seed);
     let sampled: Vec<Sampled> =
         checked.iter().map(|seeds| Sampled::new(seeds, labels, options.bins, &draws)).collect();
-    Ok(table::comparison(methods, &sampled, labels.len(), classes, options))
+    Ok(table::comparison(methods, &sampled, &contrasts, (labels.len(), classes), options))
 }
 
 /// A method's values, on the images as they are and on every resample; means over the seeds.
@@ -140,6 +144,18 @@ fn check_names(methods: &[Method<'_>]) -> Result<(), MeasureError> {
         }
     }
     Ok(())
+}
+
+/// Which methods the contrasts name.
+fn places(
+    methods: &[Method<'_>],
+    contrasts: &[(String, String)],
+) -> Result<Vec<(usize, usize)>, MeasureError> {
+    let place = |name: &str| {
+        let found = methods.iter().position(|method| method.name == name);
+        found.ok_or_else(|| MeasureError::NoSuchMethod { method: name.to_owned() })
+    };
+    contrasts.iter().map(|(method, minus)| Ok((place(method)?, place(minus)?))).collect()
 }
 
 fn check_classes(

@@ -24,6 +24,20 @@ pub struct Comparison {
     pub interval: String,
     /// The methods, in the order in which they were given; the first is what the others are held against.
     pub methods: Vec<Measured>,
+    /// Differences between other methods than the first, as asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contrasts: Vec<Contrast>,
+}
+
+/// One method held against another that is not the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contrast {
+    /// The method's name.
+    pub method: String,
+    /// What is taken from it.
+    pub minus: String,
+    /// Metrics of `method` minus those of `minus`, with paired intervals.
+    pub difference: Metrics,
 }
 
 /// What was measured of one method.
@@ -120,8 +134,8 @@ pub enum Norm {
 pub(super) fn comparison(
     methods: &[Method<'_>],
     sampled: &[Sampled],
-    images: usize,
-    classes: usize,
+    contrasts: &[(usize, usize)],
+    (images, classes): (usize, usize),
     options: &CompareOptions,
 ) -> Comparison {
     let measured = methods.iter().zip(sampled).enumerate().map(|(place, (method, own))| Measured {
@@ -130,6 +144,11 @@ pub(super) fn comparison(
         metrics: metrics(own, None, classes, options),
         minus_f: (place > 0).then(|| metrics(own, Some(&sampled[0]), classes, options)),
     });
+    let contrasts = contrasts.iter().map(|&(own, minus)| Contrast {
+        method: methods[own].name.clone(),
+        minus: methods[minus].name.clone(),
+        difference: metrics(&sampled[own], Some(&sampled[minus]), classes, options),
+    });
     Comparison {
         n: images,
         resamples: options.resamples,
@@ -137,6 +156,7 @@ pub(super) fn comparison(
         seed: options.seed,
         interval: INTERVAL.to_owned(),
         methods: measured.collect(),
+        contrasts: contrasts.collect(),
     }
 }
 

@@ -8,5 +8,5 @@ mod table;
 mod training;
 
 pub use page::{EvaluationFacts, Skipped, evaluation_page};
-pub use table::{TableError, evaluation_csv};
+pub use table::{TableError, contrasts_csv, evaluation_csv};
 pub use training::{TrainingEpoch, training_curve};

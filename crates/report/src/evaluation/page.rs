@@ -1,6 +1,6 @@
 //! An evaluation as a page.
 
-use introspective_measure::{Comparison, Curves, Estimate, Measured, Metric};
+use introspective_measure::{Comparison, Curves, Estimate, Measured, Metric, Metrics};
 
 use super::curves::{FEW, key, reliability, risk_coverage};
 use super::html::{difference, escape, name, number, several};
@@ -31,7 +31,7 @@ pub struct EvaluationFacts {
 const LONG: usize = 160;
 
 /// A page in HTML that needs no other file, no network and no scripts: the metrics of all methods with their intervals,
-/// the differences to the first method, reliability diagrams, risk-coverage curves, what was skipped, and `facts`.
+/// the differences to the first method and the contrasts that were asked for, reliability diagrams, risk-coverage curves, what was skipped, and `facts`.
 ///
 /// A difference is called better or worse if its interval excludes 0 ([`Estimate::excludes_zero`]), in the direction
 /// that the metric says ([`Metric::higher_is_better`]); the same if it and its interval are exactly 0; and undecided
@@ -53,6 +53,7 @@ pub fn evaluation_page(
     if !comparison.methods.is_empty() {
         page += &metrics(comparison);
         page += &differences(comparison);
+        page += &contrasts(comparison);
     }
     page += &figures(curves);
     page += &skipped(&facts.skipped);
@@ -222,23 +223,48 @@ impl Verdict {
 }
 
 fn differences(comparison: &Comparison) -> String {
-    let others: Vec<(&Measured, &introspective_measure::Metrics)> =
-        comparison.methods.iter().filter_map(|m| Some((m, m.minus_f.as_ref()?))).collect();
-    let (Some(first), false) = (comparison.methods.first(), others.is_empty()) else {
-        return String::new();
-    };
+    let others = comparison.methods.iter();
+    let others = others.filter_map(|m| Some((name(&m.name), m.minus_f.as_ref()?))).collect();
+    let Some(first) = comparison.methods.first() else { return String::new() };
     let first = escape(&first.name);
+    differing(
+        comparison,
+        others,
+        &format!("Differences to {first}"),
+        &format!("Each method minus {first}"),
+    )
+}
+
+fn contrasts(comparison: &Comparison) -> String {
+    let pairs = comparison.contrasts.iter();
+    let pairs = pairs.map(|contrast| {
+        let (method, minus) = (name(&contrast.method), name(&contrast.minus));
+        (format!("{method} minus {minus}"), &contrast.difference)
+    });
+    let what = "The first method minus the second";
+    differing(comparison, pairs.collect(), "Differences between other methods", what)
+}
+
+/// A table of differences, each with a row's head.
+fn differing(
+    comparison: &Comparison,
+    rows: Vec<(String, &Metrics)>,
+    title: &str,
+    what: &str,
+) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let present = present(comparison);
     let digits: Vec<usize> = present
         .iter()
-        .map(|metric| decimals(others.iter().filter_map(|(_, minus)| minus.get(*metric))))
+        .map(|metric| decimals(rows.iter().filter_map(|(_, minus)| minus.get(*metric))))
         .collect();
-    let row = |(method, minus): &(&Measured, &introspective_measure::Metrics)| {
+    let row = |(head, minus): &(String, &Metrics)| {
         let all: Vec<Verdict> = minus.iter().map(|(metric, e)| Verdict::new(metric, e)).collect();
         let of = |verdict: Verdict| all.iter().filter(|other| **other == verdict).count();
         let mut cells = format!(
-            "<th scope=\"row\">{}<small>{} better, {} worse</small></th>",
-            name(&method.name),
+            "<th scope=\"row\">{head}<small>{} better, {} worse</small></th>",
             of(Verdict::Better),
             of(Verdict::Worse)
         );
@@ -256,18 +282,18 @@ fn differences(comparison: &Comparison) -> String {
         }
         format!("<tr>{cells}</tr>\n")
     };
-    let rows: String = others.iter().map(row).collect();
-    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(comparison, &present));
-    let intervals = others.iter().map(|(_, minus)| minus.iter().count()).sum::<usize>();
+    let cells: String = rows.iter().map(row).collect();
+    let table = format!("{}<tbody>\n{cells}</tbody>\n", header(comparison, &present));
+    let intervals = rows.iter().map(|(_, minus)| minus.iter().count()).sum::<usize>();
     format!(
-        "<section>\n<h2>Differences to {first}</h2>\n\
-         <p>Each method minus {first}, paired over the images. <strong>Better</strong> or <strong>worse</strong>: the \
+        "<section>\n<h2>{title}</h2>\n\
+         <p>{what}, paired over the images. <strong>Better</strong> or <strong>worse</strong>: the \
          interval excludes 0. <strong>Undecided</strong>: it does not. <strong>Same</strong>: exactly 0 on every resample.</p>\n\
          <p class=\"soft\">Intervals speak of other images, with these trained seeds, and each for itself: of {} about {} \
          would exclude 0 by chance if nothing differed.</p>\n{}</section>\n",
         several(intervals, "interval"),
         number((1.0 - comparison.level) * intervals as f64, 1),
-        scrolled(&format!("Differences to {first}"), &table)
+        scrolled(title, &table)
     )
 }
 

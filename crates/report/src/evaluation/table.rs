@@ -7,12 +7,10 @@ use introspective_measure::{Comparison, Estimate};
 #[non_exhaustive]
 pub enum TableError {
     /// A row could not be written.
-    #[error("cannot write the metric {metric:?} of the method {method:?} as CSV")]
+    #[error("cannot write a row of the method {method:?} as CSV")]
     Row {
         /// The method.
         method: String,
-        /// The metric's key.
-        metric: &'static str,
         /// What the writer said.
         source: csv::Error,
     },
@@ -36,24 +34,43 @@ const COLUMNS: [&str; 8] =
 /// # Errors
 /// The writer fails.
 pub fn evaluation_csv(comparison: &Comparison) -> Result<String, TableError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |method: &str, metric: &'static str, row: &[String; 8]| {
-        writer.write_record(row).map_err(|source| {
-            let method = method.to_owned();
-            TableError::Row { method, metric, source }
-        })
-    };
-    write("method", "metric", &COLUMNS.map(str::to_owned))?;
-    for method in &comparison.methods {
-        for (metric, estimate) in method.metrics.iter() {
+    let rows = comparison.methods.iter().flat_map(|method| {
+        method.metrics.iter().map(move |(metric, estimate)| {
             let minus = method.minus_f.as_ref().and_then(|minus| minus.get(metric));
             let [value, low, high] = fields(Some(estimate));
             let [minus_f, minus_low, minus_high] = fields(minus);
-            let key = metric.key();
-            let (name, metric) = (method.name.clone(), key.to_owned());
-            let row = [name, metric, value, low, high, minus_f, minus_low, minus_high];
-            write(&method.name, key, &row)?;
-        }
+            let (name, key) = (method.name.clone(), metric.key().to_owned());
+            [name, key, value, low, high, minus_f, minus_low, minus_high]
+        })
+    });
+    csv(COLUMNS, rows)
+}
+
+/// One row for every metric of every contrast: `method` minus `minus`, `metric` (its key), and the `difference` with its
+/// interval `low` to `high`; written as [`evaluation_csv`] writes.
+///
+/// # Errors
+/// The writer fails.
+pub fn contrasts_csv(comparison: &Comparison) -> Result<String, TableError> {
+    let rows = comparison.contrasts.iter().flat_map(|contrast| {
+        contrast.difference.iter().map(move |(metric, estimate)| {
+            let [value, low, high] = fields(Some(estimate));
+            let (method, minus) = (contrast.method.clone(), contrast.minus.clone());
+            [method, minus, metric.key().to_owned(), value, low, high]
+        })
+    });
+    csv(["method", "minus", "metric", "difference", "low", "high"], rows)
+}
+
+fn csv<const N: usize>(
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<String, TableError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in [columns.map(str::to_owned)].into_iter().chain(rows) {
+        writer
+            .write_record(&row)
+            .map_err(|source| TableError::Row { method: row[0].clone(), source })?;
     }
     let bytes =
         writer.into_inner().map_err(|source| TableError::Finish { source: Box::new(source) })?;
