@@ -35,16 +35,55 @@
 //! let alpha = session.alpha(&observation, everything.view())?; // classes x channels
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Let the network think twice: [`reflect`] holds the second stage, here with a network and a head from files.
+//!
+//! ```
+//! use introspective::reflect::{Disagreement, Head, Method, Scaling};
+//! use introspective::{Extractor, ExtractorOptions, Opened, decode, embedded};
+//! use ndarray::Axis;
+//!
+//! # let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/cifar10-jpeg"));
+//! let opened = Opened::from_path(&folder.join("network.safetensors"), None)?;
+//! let head = Head::read(&folder.join("head.safetensors"))?;
+//! let extractor = Extractor::new(&opened.classifier, &ExtractorOptions::default())?;
+//! let (hash, classes) = (opened.classifier.sha256(), opened.classifier.classes());
+//! head.check_fits(Some(hash), extractor.width(), classes)?;
+//!
+//! let photo = decode(embedded::sample_photograph(), "coffee.png")?;
+//! let preprocessing = opened.preprocessing.expect("training wrote it into the file");
+//! let input = preprocessing.apply(photo.pixels.view())?.input;
+//! let features = extractor.extract(input.view().insert_axis(Axis(0)))?;
+//! let (h, z) = (features.h.view(), features.z.view());
+//! let statistics = head.statistics_for(Scaling::Train, h, z)?;
+//! let second = head.logits(Method::Reflection, 0, &statistics, h, z).expect("every head has H");
+//! let doubt = Disagreement::between(z.row(0), second.row(0));
+//! assert!((0.0..=1.0).contains(&doubt.total_variation));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`reflect::fit`] makes such a head from features, [`measure::compare`] says whether it helps, and with the feature
+//! `train` the module `train` trains a network of the zoo.
 
+/// Labelled sets, named arrays, holding out, augmentation.
+pub use introspective_data as data;
 pub use introspective_data::{Picture, PictureError, PictureInfo, decode, find_pictures, read};
 pub use introspective_explain::{
     Answer, Asked, Display, Evidence, ExplainError, Explanation, Form, Question, QuestionError,
     Questions, explain, resize_bilinear, softmax,
 };
+/// Metrics of classifiers, temperatures, and methods against each other with intervals.
+pub use introspective_measure as measure;
 pub use introspective_network::{
-    Architecture, CheckpointError, ClassError, ClassNames, Classifier, ExportOptions,
-    Interpolation, Layer, Method, NetworkError, Observation, Opened, Prepared, PreprocessError,
-    Preprocessing, RuntimeChoice, RuntimeInfo, Session, SessionOptions, Threads, Weights, embedded,
+    Architecture, CheckpointError, ClassError, ClassNames, Classifier, ExportOptions, Extractor,
+    ExtractorOptions, Interpolation, LastLayer, Layer, Method, NetworkError, Observation, Opened,
+    Prepared, PreprocessError, Preprocessing, RuntimeChoice, RuntimeInfo, Session, SessionOptions,
+    Threads, Weights, embedded,
 };
-/// Pictures, panels and run folders.
+/// The second stage: gradients as features, the introspective network H, its controls, trust scores.
+pub use introspective_reflect as reflect;
+/// Pictures, panels, pages and run folders.
 pub use introspective_report as report;
+/// Training and fine-tuning networks of the zoo.
+#[cfg(feature = "train")]
+pub use introspective_train as train;
