@@ -13,7 +13,7 @@ use introspective_reflect::Scaling;
 use introspective_report::{
     EvaluationFacts, Existing, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
 };
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
 use crate::args::{EvaluateArgs, SplitArg};
@@ -22,7 +22,7 @@ use crate::output;
 use crate::second::extract::Interrupted;
 use crate::second::head::Fits;
 use crate::second::methods::{Scored, against_controls, of_features, of_head, reason};
-use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file};
+use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file, shuffled};
 use crate::second::{bar, head, named};
 
 /// Where results go unless `--out` says otherwise.
@@ -106,6 +106,13 @@ fn evaluated(
     if let Some(path) = &args.save_features {
         features.write(path).context("--save-features")?;
     }
+    let (features, batch_norm) = if args.shuffle {
+        let order = shuffled(features.len(), args.seed);
+        facts.insert("order".to_owned(), json!(format!("shuffled with seed {}", args.seed)));
+        (features.select(&order), batch_norm.map(|logits| logits.select(Axis(0), &order)))
+    } else {
+        (features, batch_norm)
+    };
     let (mut methods, mut skipped) = match &head {
         Some((head, _)) => of_head(head, &features, scalings)?,
         None => of_features(&features),
@@ -146,6 +153,12 @@ fn evaluated(
         notes.push(
             "Methods named -batch, -stream, f-matched and f-batch-norm use statistics of the images being scored: each \
              prediction depends on the others, and they fail where classes are not balanced."
+                .to_owned(),
+        );
+    }
+    if scalings.contains(&Scaling::Stream) && !args.shuffle {
+        notes.push(
+            "Streams ran in the order of the set, which in a folder is one class after the other; --shuffle mixes it."
                 .to_owned(),
         );
     }

@@ -341,6 +341,19 @@ fn a_stream_and_a_low_rank_can_be_had() {
             accuracy("f")
         );
     }
+    // another order gives a stream other statistics, and nothing else another value
+    let mixed = [&flags[..], &["--scaling", "stream,batch", "--shuffle"]].concat();
+    let mixed = json(&introspect(place, &mixed));
+    let nll = |result: &Value, method: usize| {
+        result["methods"][method]["metrics"]["nll"]["value"].as_f64().unwrap()
+    };
+    for (number, method) in result["methods"].as_array().unwrap().iter().enumerate() {
+        let change = (nll(&result, number) - nll(&mixed, number)).abs();
+        let stream = method["name"].as_str().unwrap().ends_with("-stream");
+        assert_eq!(change > 1e-9, stream, "{} {change}", method["name"]);
+    }
+    assert!(result["notes"].to_string().contains("--shuffle"));
+    assert!(!mixed["notes"].to_string().contains("--shuffle"));
 }
 
 #[test]

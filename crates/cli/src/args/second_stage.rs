@@ -190,6 +190,10 @@ pub struct EvaluateArgs {
     /// this needs; may be repeated. `train` is always there.
     #[arg(long, value_name = "NAME", default_value = Scaling::default().name(), value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(Scaling::ALL.map(Scaling::name)))]
     pub scaling: Vec<String>,
+    /// Take the images in an order drawn from --seed, so that a stream is mixed; in a folder the classes stand one after
+    /// the other. Nothing else depends on the order.
+    #[arg(long)]
+    pub shuffle: bool,
     /// Bins of the calibration errors.
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub bins: u16,
