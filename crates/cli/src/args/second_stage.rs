@@ -191,7 +191,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "NAME", default_value = Scaling::default().name(), value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(Scaling::ALL.map(Scaling::name)))]
     pub scaling: Vec<String>,
     /// Take the images in an order drawn from --seed, so that a stream is mixed; in a folder the classes stand one after
-    /// the other. Nothing else depends on the order.
+    /// the other. Only streams, and the draws behind the intervals, depend on the order.
     #[arg(long)]
     pub shuffle: bool,
     /// Bins of the calibration errors.
