@@ -107,7 +107,8 @@ fn a_contrast_is_the_difference_that_the_second_as_first_method_would_give() {
     };
     let methods = [method("f", &[&f]), method("a", &[&a, &b]), method("b", &[&b])];
     let comparison = compare(&methods, &labels, &options).unwrap();
-    let [first, second] = &comparison.contrasts[..] else { panic!("two contrasts") };
+    assert_eq!(comparison.contrasts.len(), 2);
+    let (first, second) = (&comparison.contrasts[0], &comparison.contrasts[1]);
     assert_eq!((&first.method[..], &first.minus[..]), ("a", "b"));
     assert_eq!(Some(&second.difference), comparison.methods[1].minus_f.as_ref());
     let turned = [methods[2].clone(), methods[1].clone()];
