@@ -47,7 +47,7 @@ pub use auroc::auroc;
 pub use calibration::{DEFAULT_BINS, adaptive_ece, classwise_ece, ece, mce};
 pub use compare::{
     CompareOptions, Comparison, Contrast, Estimate, INTERVAL, Measured, Method, Metrics, Norm,
-    compare,
+    Resampling, Sampled, compare,
 };
 pub use curves::{CoverageRisk, Curves, ReliabilityBin, curves, reliability};
 pub use error::MeasureError;

@@ -2,7 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use introspective_measure::{
-    CompareOptions, Comparison, Estimate, INTERVAL, Method, Metric, Metrics, Outputs, compare, ece,
+    CompareOptions, Comparison, Estimate, INTERVAL, Method, Metric, Metrics, Outputs, Resampling,
+    Sampled, compare, ece,
 };
 use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
@@ -114,6 +115,37 @@ fn a_contrast_is_the_difference_that_the_second_as_first_method_would_give() {
     let turned = [methods[2].clone(), methods[1].clone()];
     let turned = compare(&turned, &labels, &CompareOptions::default()).unwrap();
     assert_eq!(Some(&first.difference), turned.methods[1].minus_f.as_ref());
+}
+
+/// The mean over conditions is the mean of each condition's values, resample by resample.
+#[test]
+fn conditions_are_averaged_before_intervals_are_taken() {
+    let (first, labels) = problem(&mut random(8), 120, 6, 1.0);
+    let (second, _) = problem(&mut random(9), 120, 6, 1.0);
+    let options = CompareOptions { resamples: 50, ..CompareOptions::default() };
+    let resampling = Resampling::new(labels.len(), &options).unwrap();
+    let sample = |seeds: &[&Array2<f32>]| resampling.sample(&method("f", seeds), &labels).unwrap();
+    let (a, b) = (sample(&[&first, &second]), sample(&[&second, &first]));
+    let mean = Sampled::mean(&[&a, &b]).unwrap();
+    for metric in Metric::ALL {
+        let close = |x: f64, y: f64| (x - y).abs() < 1e-12;
+        assert!(close(mean.value(metric), (a.value(metric) + b.value(metric)) / 2.0));
+        let pairs = a.resampled(metric).zip(b.resampled(metric));
+        assert!(mean.resampled(metric).zip(pairs).all(|(m, (x, y))| close(m, (x + y) / 2.0)));
+        let seeds = a.of_seeds(metric).zip(b.of_seeds(metric));
+        assert!(mean.of_seeds(metric).zip(seeds).all(|(m, (x, y))| close(m, (x + y) / 2.0)));
+        // both conditions hold the same two seeds
+        assert!(close(mean.value(metric), a.value(metric)));
+    }
+    // one condition alone is what `compare` gives
+    let compared = compare(&[method("f", &[&first, &second])], &labels, &options).unwrap();
+    assert_eq!(compared.methods[0].metrics, a.metrics(&resampling));
+    assert!(mean.minus(&mean, &resampling).iter().all(|(_, e)| !e.excludes_zero()));
+    // what does not belong together has no mean
+    assert_eq!(Sampled::mean(&[&a, &sample(&[&first])]), None);
+    assert_eq!(Sampled::mean(&[]), None);
+    let short = resampling.sample(&method("f", &[&first]), &labels[1..]);
+    assert!(short.unwrap_err().to_string().contains("120 images"));
 }
 
 #[test]

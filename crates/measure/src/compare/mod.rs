@@ -3,18 +3,17 @@
 mod draws;
 mod interval;
 mod prepared;
+mod sampled;
 mod table;
 
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 
+pub use sampled::{Resampling, Sampled};
 pub use table::{Comparison, Contrast, Estimate, INTERVAL, Measured, Metrics, Norm};
 
 use crate::error::at_least_one;
 use crate::outputs::Checked;
 use crate::{DEFAULT_BINS, MeasureError, Metric, Outputs};
-use draws::Draws;
-use prepared::Prepared;
 
 /// One value of every metric, in the order of [`Metric::ALL`].
 type Values = [f64; Metric::ALL.len()];
@@ -65,6 +64,21 @@ impl Default for CompareOptions {
     }
 }
 
+impl CompareOptions {
+    fn check(&self) -> Result<(), MeasureError> {
+        at_least_one("resamples", self.resamples)?;
+        at_least_one("bins", self.bins)?;
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return Err(MeasureError::Setting {
+                what: "level of the intervals",
+                found: self.level.to_string(),
+                expected: "a number between 0 and 1, like 0.95",
+            });
+        }
+        Ok(())
+    }
+}
+
 /// All metrics of all methods, of all methods but the first the differences to the first, and those of
 /// [`CompareOptions::contrasts`], each with its interval.
 ///
@@ -85,53 +99,18 @@ pub fn compare(
     labels: &[usize],
     options: &CompareOptions,
 ) -> Result<Comparison, MeasureError> {
-    at_least_one("resamples", options.resamples)?;
-    at_least_one("bins", options.bins)?;
-    if !(options.level > 0.0 && options.level < 1.0) {
-        return Err(MeasureError::Setting {
-            what: "level of the intervals",
-            found: options.level.to_string(),
-            expected: "a number between 0 and 1, like 0.95",
-        });
-    }
+    options.check()?;
     check_names(methods)?;
     let contrasts = places(methods, &options.contrasts)?;
     let checked: Vec<Vec<Checked<'_>>> =
         methods.iter().map(|method| method.checked(labels)).collect::<Result<_, _>>()?;
     let classes = check_classes(methods, &checked)?;
 
-    let draws = Draws::new(labels.len(), options.resamples, options.seed);
+    let resampling = Resampling::new(labels.len(), options)?;
     let sampled: Vec<Sampled> =
-        checked.iter().map(|seeds| Sampled::new(seeds, labels, options.bins, &draws)).collect();
-    Ok(table::comparison(methods, &sampled, &contrasts, (labels.len(), classes), options))
-}
-
-/// A method's values, on the images as they are and on every resample; means over the seeds.
-struct Sampled {
-    value: Values,
-    resampled: Vec<Values>,
-}
-
-impl Sampled {
-    fn new(seeds: &[Checked<'_>], labels: &[usize], bins: usize, draws: &Draws) -> Self {
-        let zeros = Values::default();
-        let mut sampled = Self { value: zeros, resampled: vec![zeros; draws.resamples()] };
-        let share = 1.0 / seeds.len() as f64;
-        let add = |sums: &mut Values, values: Values| {
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += share * value;
-            }
-        };
-        for checked in seeds {
-            let prepared = Prepared::new(checked, labels, bins);
-            add(&mut sampled.value, prepared.values(&vec![1; labels.len()], &prepared.sums()));
-            let sums = prepared.resampled_sums(draws);
-            sampled.resampled.par_iter_mut().enumerate().for_each(|(resample, total)| {
-                add(total, prepared.values(draws.counts(resample), &sums[resample]));
-            });
-        }
-        sampled
-    }
+        checked.iter().map(|seeds| resampling.sampled(seeds, labels)).collect();
+    let classes_and_images = (labels.len(), classes);
+    Ok(table::comparison(methods, &sampled, &contrasts, classes_and_images, options))
 }
 
 fn check_names(methods: &[Method<'_>]) -> Result<(), MeasureError> {

@@ -160,7 +160,7 @@ pub(super) fn comparison(
     }
 }
 
-fn metrics(
+pub(super) fn metrics(
     own: &Sampled,
     minus: Option<&Sampled>,
     classes: usize,
