@@ -1,6 +1,8 @@
 //! Flags.
 
+mod corrupt;
 mod second_stage;
+mod study;
 
 use std::path::PathBuf;
 
@@ -8,7 +10,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use introspective_network::{Interpolation, RuntimeChoice};
 use introspective_report::{Colormap, Style};
 
+pub use self::corrupt::CorruptArgs;
 pub use self::second_stage::{AugmentArg, EvaluateArgs, FitArgs, PredictArgs, RunArgs, SplitArg};
+pub use self::study::{RecognitionArgs, StudyCommand};
 
 /// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
 #[derive(Parser, Debug)]
@@ -32,6 +36,11 @@ pub enum Command {
     Predict(Box<PredictArgs>),
     /// Measure both stages and their controls on labelled pictures: accuracy, calibration, selective risk.
     Evaluate(Box<EvaluateArgs>),
+    /// Corrupt pictures as ImageNet-C and CIFAR-10-C do: noise, blur, weather and digital artefacts, at five severities.
+    Corrupt(Box<CorruptArgs>),
+    /// Studies of both stages under many conditions.
+    #[command(subcommand)]
+    Study(StudyCommand),
     /// List a network's layers, their output shapes, and which one is the default.
     Layers(LayersArgs),
     /// List the architectures that weights can be read into.

@@ -13,6 +13,7 @@ use introspective_reflect::Scaling;
 use introspective_report::{
     EvaluationFacts, Existing, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
 };
+use introspective_study::{Scored, against_controls, of_features, of_head, reason};
 use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
@@ -21,8 +22,9 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::second::extract::Interrupted;
 use crate::second::head::Fits;
-use crate::second::methods::{Scored, against_controls, of_features, of_head, reason};
-use crate::second::source::{Labelled, Network, Source, batch_norm_logits, from_file, shuffled};
+use crate::second::source::{
+    Labelled, Network, STATISTICS_BATCH, Source, batch_norm_logits, from_file, shuffled,
+};
 use crate::second::{bar, head, named};
 
 /// Where results go unless `--out` says otherwise.
@@ -190,8 +192,12 @@ fn extracted(
     let features = network.features(extracted, &labelled.labels)?;
     let mut batch_norm = Err("it was not asked for".to_owned());
     if wants_batch_norm {
-        batch_norm = batch_norm_logits(network, &labelled, &rows, args.seed, interrupt, &progress)
-            .map_err(|error| output::chain(&error));
+        let batch = network.batch.unwrap_or(STATISTICS_BATCH);
+        let name = |number: usize| labelled.set.name(number);
+        let pictures = (&labelled.reader(), &name as &dyn Fn(usize) -> String);
+        batch_norm =
+            batch_norm_logits(network, pictures, &rows, (args.seed, batch), interrupt, &progress)
+                .map_err(|error| output::chain(&error));
         if interrupt.came() {
             return Err(Interrupted.into());
         }

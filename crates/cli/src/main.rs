@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod corrupt;
 mod evaluate;
 mod explain;
 mod export;
@@ -17,6 +18,7 @@ mod pictures;
 mod predict;
 mod preprocessing;
 mod second;
+mod study;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, StudyCommand};
 
 fn main() -> ExitCode {
     output::silence_panics();
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Corrupt(args) => corrupt::run(args),
+        Command::Study(StudyCommand::Recognition(args)) => study::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
         Command::Export(args) => export::run(args),

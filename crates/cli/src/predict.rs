@@ -109,7 +109,7 @@ fn from_pictures(
     let mut predictor = Predictor::new(head, scaling, args.head_seed, names)?;
     let read: Arc<Reader> = {
         let paths = Arc::clone(&paths);
-        Arc::new(move |number| read(&paths[number]))
+        Arc::new(move |number| Ok(read(&paths[number])?))
     };
     let name = |number: usize| paths[number].display().to_string();
     let progress = bar(true, paths.len(), "pictures");

@@ -62,6 +62,30 @@ pub enum MeasureError {
         /// The name.
         method: String,
     },
+    /// The outputs under a condition are unusable.
+    #[error("condition {condition}")]
+    Condition {
+        /// The condition.
+        condition: String,
+        /// What is wrong.
+        source: Box<MeasureError>,
+    },
+    /// A condition has other methods, or one of them other seeds, than the first condition.
+    #[error(
+        "condition {condition}: found the methods {found}, expected {expected}, with as many seeds as in the first \
+         condition"
+    )]
+    OtherMethods {
+        /// The condition.
+        condition: String,
+        /// Its methods.
+        found: String,
+        /// Those of the first condition.
+        expected: String,
+    },
+    /// There are no images as they are to hold conditions against.
+    #[error("there is no clean condition; add the images as they are")]
+    NoClean,
     /// The probabilities of an image do not sum to one.
     #[error(
         "the probabilities of image {row} sum to {sum}, expected 1 within 0.001; pass logits as logits"

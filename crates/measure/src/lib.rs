@@ -32,6 +32,7 @@ mod accuracy;
 mod auroc;
 mod calibration;
 mod compare;
+mod conditions;
 mod curves;
 mod error;
 mod metric;
@@ -49,6 +50,7 @@ pub use compare::{
     CompareOptions, Comparison, Contrast, Estimate, INTERVAL, Measured, Method, Metrics, Norm,
     Resampling, Sampled, compare,
 };
+pub use conditions::{Cell, CellMethod, Condition, Conditions, Contrasted, Group, Row, Table};
 pub use curves::{CoverageRisk, Curves, ReliabilityBin, curves, reliability};
 pub use error::MeasureError;
 pub use metric::Metric;

@@ -44,8 +44,8 @@ pub use archive::write_npz;
 pub use colormap::{Colormap, UnknownColormap};
 pub use error::{DrawError, WriteError};
 pub use evaluation::{
-    EvaluationFacts, Skipped, TableError, TrainingEpoch, contrasts_csv, evaluation_csv,
-    evaluation_page, training_curve,
+    EvaluationFacts, Skipped, TableError, TrainingEpoch, conditions_csv, conditions_page,
+    contrasts_csv, evaluation_csv, evaluation_page, training_curve,
 };
 pub use explanation::{Drawing, ExplanationReport, Subject};
 pub use folder::{Existing, FolderError, RunFolder, Staged};

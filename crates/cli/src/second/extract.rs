@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressBar;
 use introspective_data::arrays::{Arrays, Values, write_safetensors};
-use introspective_data::{Picture, PictureError, in_batches};
+use introspective_data::{Picture, in_batches};
 use introspective_network::{Extractor, Preprocessing};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis, concatenate};
 
@@ -18,7 +18,7 @@ use crate::output;
 const PART: usize = 4096;
 
 /// Where a picture comes from, by its number; called on several threads.
-pub type Reader = dyn Fn(usize) -> Result<Picture, PictureError> + Send + Sync;
+pub type Reader = dyn Fn(usize) -> Result<Picture> + Send + Sync;
 
 /// How pictures are run.
 pub struct Extraction<'a> {
@@ -196,7 +196,8 @@ impl Extracted {
         })
     }
 
-    fn store(&self, path: &Path, identity: &str) -> Result<()> {
+    /// Writes them, with what they depend on.
+    pub fn store(&self, path: &Path, identity: &str) -> Result<()> {
         let rows: Array1<i64> = self.rows.iter().map(|&row| row as i64).collect();
         let identity = [identity.to_owned()];
         let arrays = [
@@ -208,7 +209,8 @@ impl Extracted {
         Ok(write_safetensors(path, &arrays)?)
     }
 
-    fn load(path: &Path, identity: &str) -> Result<Self> {
+    /// Reads what [`Extracted::store`] wrote for the same `identity`.
+    pub fn load(path: &Path, identity: &str) -> Result<Self> {
         let file = Arrays::read(path)?;
         if file.strings("identity")?.first().map(String::as_str) != Some(identity) {
             bail!(

@@ -1,9 +1,9 @@
 //! What the commands about the second stage share.
 
 mod bar;
+pub mod corruption;
 pub mod extract;
 pub mod head;
-pub mod methods;
 pub mod source;
 
 use anyhow::{Context, Result};

@@ -26,7 +26,7 @@ use crate::interrupt::Interrupt;
 use crate::{network, preprocessing};
 
 /// Pictures run together where their number matters: each batch has statistics of its own.
-const STATISTICS_BATCH: usize = 128;
+pub const STATISTICS_BATCH: usize = 128;
 
 /// A network ready to be run over pictures.
 pub struct Network {
@@ -222,7 +222,7 @@ impl Labelled {
     /// Reads the example of a number.
     pub fn reader(&self) -> Arc<Reader> {
         let set = Arc::clone(&self.set);
-        Arc::new(move |number| set.picture(number))
+        Arc::new(move |number| Ok(set.picture(number)?))
     }
 
     /// Facts for a report.
@@ -264,23 +264,22 @@ pub fn from_file(path: &Path, labelled: bool) -> Result<Source> {
 }
 
 /// Logits with the batch's own batch-norm statistics, in an order drawn from the seed so that a batch is no class's
-/// alone; in the order of `rows`.
+/// alone; in the order of `rows`, the numbers of the pictures that `read` gives. `batch` pictures share their statistics.
 pub fn batch_norm_logits(
     network: &Network,
-    labelled: &Labelled,
+    pictures: (&Arc<Reader>, &dyn Fn(usize) -> String),
     rows: &[usize],
-    seed: u64,
+    (seed, batch): (u64, usize),
     interrupt: &Interrupt,
     progress: &ProgressBar,
 ) -> Result<Array2<f32>> {
     let extractor = network.extractor(Statistics::Batch)?;
     let order = shuffled(rows.len(), seed);
-    let (set, places): (_, Vec<usize>) =
-        (Arc::clone(&labelled.set), order.iter().map(|&place| rows[place]).collect());
-    let read: Arc<Reader> = Arc::new(move |number| set.picture(places[number]));
-    let batch = network.batch.unwrap_or(STATISTICS_BATCH);
+    let places: Vec<usize> = order.iter().map(|&place| rows[place]).collect();
+    let given = Arc::clone(pictures.0);
+    let read: Arc<Reader> = Arc::new(move |number| given(places[number]));
     let extraction = Extraction { batch, ..network.extraction(&extractor, interrupt, progress) };
-    let name = |number: usize| labelled.set.name(rows[order[number]]);
+    let name = |number: usize| pictures.1(rows[order[number]]);
     let extracted = extraction.collect(0..rows.len(), &read, &name)?;
     if extracted.rows.len() != rows.len() {
         bail!("some pictures could not be read a second time");

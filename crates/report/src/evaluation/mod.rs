@@ -1,5 +1,7 @@
 //! An evaluation as a page that opens offline, as a table of numbers, and the curve of a training.
 
+mod conditions;
+mod conditions_plots;
 mod curves;
 mod html;
 mod page;
@@ -7,6 +9,7 @@ mod svg;
 mod table;
 mod training;
 
+pub use conditions::conditions_page;
 pub use page::{EvaluationFacts, Skipped, evaluation_page};
-pub use table::{TableError, contrasts_csv, evaluation_csv};
+pub use table::{TableError, conditions_csv, contrasts_csv, evaluation_csv};
 pub use training::{TrainingEpoch, training_curve};

@@ -42,12 +42,7 @@ pub fn evaluation_page(
     facts: &EvaluationFacts,
 ) -> String {
     let title = escape(if facts.title.is_empty() { "Evaluation" } else { &facts.title });
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{title}</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
-        include_str!("page.css")
-    );
+    let mut page = head(&title);
     page += &summary(comparison);
     page += &notes(&facts.notes);
     if !comparison.methods.is_empty() {
@@ -59,6 +54,16 @@ pub fn evaluation_page(
     page += &skipped(&facts.skipped);
     page += &about(&facts.facts);
     page + "</main>\n</body>\n</html>\n"
+}
+
+/// A page up to its heading.
+pub(super) fn head(title: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{title}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+        include_str!("page.css")
+    )
 }
 
 fn summary(comparison: &Comparison) -> String {
@@ -77,12 +82,12 @@ fn summary(comparison: &Comparison) -> String {
     )
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     // three digits after the point at most, and no zeros at the end
     format!("{}\u{a0}%", (share * 1e5).round() / 1e3)
 }
 
-fn notes(notes: &[String]) -> String {
+pub(super) fn notes(notes: &[String]) -> String {
     let paragraphs: String =
         notes.iter().map(|note| format!("<p>{}</p>\n", escape(note))).collect();
     if paragraphs.is_empty() {
@@ -113,15 +118,15 @@ fn words(metric: Metric) -> (&'static str, &'static str) {
 }
 
 /// The metrics that some method has, in order.
-fn present(comparison: &Comparison) -> Vec<Metric> {
-    let has = |metric: &Metric| comparison.methods.iter().any(|m| m.metrics.get(*metric).is_some());
+fn present<'a>(all: impl Iterator<Item = &'a Metrics> + Clone) -> Vec<Metric> {
+    let has = |metric: &Metric| all.clone().any(|metrics| metrics.get(*metric).is_some());
     Metric::ALL.into_iter().filter(has).collect()
 }
 
-fn header(comparison: &Comparison, metrics: &[Metric]) -> String {
+fn header<'a>(all: impl Iterator<Item = &'a Metrics> + Clone, metrics: &[Metric]) -> String {
     let mut cells = "<th scope=\"col\">Method</th>".to_owned();
     for metric in metrics {
-        let bins = comparison.methods.iter().find_map(|m| m.metrics.get(*metric)?.bins);
+        let bins = all.clone().find_map(|m| m.get(*metric)?.bins);
         let bins = bins.map(|bins| format!("<small>{}</small>", several(bins, "bin")));
         let direction = if metric.higher_is_better() { "↑ higher is" } else { "↓ lower is" };
         cells += &format!(
@@ -144,7 +149,7 @@ fn decimals<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> usize {
     (1 - narrowest.log10().floor() as i32).clamp(3, 6) as usize
 }
 
-fn scrolled(label: &str, table: &str) -> String {
+pub(super) fn scrolled(label: &str, table: &str) -> String {
     // a box that scrolls must be reachable without a mouse
     format!(
         "<div class=\"scroll\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">\n<table>\n{table}</table>\n</div>\n"
@@ -152,7 +157,8 @@ fn scrolled(label: &str, table: &str) -> String {
 }
 
 fn metrics(comparison: &Comparison) -> String {
-    let present = present(comparison);
+    let all = || comparison.methods.iter().map(|method| &method.metrics);
+    let present = present(all());
     let digits: Vec<usize> = present
         .iter()
         .map(|metric| decimals(comparison.methods.iter().filter_map(|m| m.metrics.get(*metric))))
@@ -177,7 +183,7 @@ fn metrics(comparison: &Comparison) -> String {
         format!("<tr>{cells}</tr>\n")
     };
     let rows: String = comparison.methods.iter().map(row).collect();
-    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(comparison, &present));
+    let table = format!("{}<tbody>\n{rows}</tbody>\n", header(all(), &present));
     let meaning = |metric: &Metric| {
         let (name, meaning) = words(*metric);
         format!("<dt>{name}</dt><dd>{meaning}</dd>\n")
@@ -193,7 +199,7 @@ fn metrics(comparison: &Comparison) -> String {
 
 /// What an interval says about a difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Better,
     Worse,
     Same,
@@ -201,7 +207,7 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn new(metric: Metric, difference: &Estimate) -> Self {
+    pub(super) fn new(metric: Metric, difference: &Estimate) -> Self {
         if [difference.value, difference.low, difference.high] == [0.0; 3] {
             return Self::Same;
         }
@@ -211,7 +217,7 @@ impl Verdict {
         if (difference.low > 0.0) == metric.higher_is_better() { Self::Better } else { Self::Worse }
     }
 
-    fn mark(self) -> String {
+    pub(super) fn mark(self) -> String {
         let (class, sign) = match self {
             Self::Better => ("better", "✓ "),
             Self::Worse => ("worse", "✗ "),
@@ -228,8 +234,8 @@ fn differences(comparison: &Comparison) -> String {
     let Some(first) = comparison.methods.first() else { return String::new() };
     let first = escape(&first.name);
     differing(
-        comparison,
         others,
+        comparison.level,
         &format!("Differences to {first}"),
         &format!("Each method minus {first}"),
     )
@@ -242,20 +248,21 @@ fn contrasts(comparison: &Comparison) -> String {
         (format!("{method} minus {minus}"), &contrast.difference)
     });
     let what = "The first method minus the second";
-    differing(comparison, pairs.collect(), "Differences between other methods", what)
+    differing(pairs.collect(), comparison.level, "Differences between other methods", what)
 }
 
 /// A table of differences, each with a row's head.
-fn differing(
-    comparison: &Comparison,
+pub(super) fn differing(
     rows: Vec<(String, &Metrics)>,
+    level: f64,
     title: &str,
     what: &str,
 ) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let present = present(comparison);
+    let all = || rows.iter().map(|(_, metrics)| *metrics);
+    let present = present(all());
     let digits: Vec<usize> = present
         .iter()
         .map(|metric| decimals(rows.iter().filter_map(|(_, minus)| minus.get(*metric))))
@@ -283,7 +290,7 @@ fn differing(
         format!("<tr>{cells}</tr>\n")
     };
     let cells: String = rows.iter().map(row).collect();
-    let table = format!("{}<tbody>\n{cells}</tbody>\n", header(comparison, &present));
+    let table = format!("{}<tbody>\n{cells}</tbody>\n", header(all(), &present));
     let intervals = rows.iter().map(|(_, minus)| minus.iter().count()).sum::<usize>();
     format!(
         "<section>\n<h2>{title}</h2>\n\
@@ -292,7 +299,7 @@ fn differing(
          <p class=\"soft\">Intervals speak of other images, with these trained seeds, and each for itself: of {} about {} \
          would exclude 0 by chance if nothing differed.</p>\n{}</section>\n",
         several(intervals, "interval"),
-        number((1.0 - comparison.level) * intervals as f64, 1),
+        number((1.0 - level) * intervals as f64, 1),
         scrolled(title, &table)
     )
 }
@@ -324,7 +331,7 @@ fn figures(curves: &[Curves]) -> String {
     )
 }
 
-fn skipped(skipped: &[Skipped]) -> String {
+pub(super) fn skipped(skipped: &[Skipped]) -> String {
     if skipped.is_empty() {
         return String::new();
     }
@@ -335,7 +342,7 @@ fn skipped(skipped: &[Skipped]) -> String {
     format!("<section>\n<h2>Not measured</h2>\n<ul>\n{items}</ul>\n</section>\n")
 }
 
-fn about(facts: &[(String, String)]) -> String {
+pub(super) fn about(facts: &[(String, String)]) -> String {
     if facts.is_empty() {
         return String::new();
     }

@@ -1,6 +1,6 @@
 //! An evaluation as CSV.
 
-use introspective_measure::{Comparison, Estimate};
+use introspective_measure::{Comparison, Estimate, Table};
 
 /// A table could not be written as CSV.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,33 @@ pub fn contrasts_csv(comparison: &Comparison) -> Result<String, TableError> {
         })
     });
     csv(["method", "minus", "metric", "difference", "low", "high"], rows)
+}
+
+/// One row for every metric of every method in every group of a study, as [`evaluation_csv`] has them, with the group in front;
+/// `mean_corruption_error` and `relative_ece` stand among the metrics.
+///
+/// # Errors
+/// The writer fails.
+pub fn conditions_csv(table: &Table) -> Result<String, TableError> {
+    let rows = table.rows.iter().flat_map(|row| {
+        let metrics = row.metrics.iter().map(|(metric, estimate)| {
+            let minus = row.minus_f.as_ref().and_then(|minus| minus.get(metric)).copied();
+            (metric.key(), Some(*estimate), minus)
+        });
+        let own = [
+            ("mean_corruption_error", row.mean_corruption_error, None),
+            ("relative_ece", row.relative_ece, None),
+        ];
+        let own = own.into_iter().filter(|(_, estimate, _)| estimate.is_some());
+        metrics.chain(own).map(move |(key, estimate, minus)| {
+            let [value, low, high] = fields(estimate.as_ref());
+            let [minus_f, minus_low, minus_high] = fields(minus.as_ref());
+            let (group, method) = (row.group.clone(), row.method.clone());
+            [group, method, key.to_owned(), value, low, high, minus_f, minus_low, minus_high]
+        })
+    });
+    let [a, b, c, d, e, f, g, h] = COLUMNS;
+    csv(["group", a, b, c, d, e, f, g, h], rows)
 }
 
 fn csv<const N: usize>(

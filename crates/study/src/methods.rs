@@ -1,14 +1,16 @@
 //! The methods that an evaluation compares, by the names of its output.
 
-use anyhow::Result;
 use introspective_measure::Method as Compared;
-use introspective_reflect::{Features, Head, Method, Scaling, Statistics};
+use introspective_reflect::{Features, Head, Method, Result, Scaling, Statistics};
 use introspective_report::Skipped;
 use ndarray::{Array2, ArrayView2, s};
 
 /// A method's logits, of each seed.
+#[derive(Clone, Debug)]
 pub struct Scored {
+    /// Its name in the output: `f`, `reflection-batch`, ...
     pub name: String,
+    /// Logits of each seed, n x N.
     pub seeds: Vec<Array2<f32>>,
 }
 
@@ -36,7 +38,11 @@ pub fn of_features(features: &Features) -> (Vec<Scored>, Vec<Skipped>) {
     (vec![f], names.map(|name| reason(name, why)).to_vec())
 }
 
-/// All that a head gives: with training statistics always, with others as asked for.
+/// All that a head gives for some images: f, f at its temperature, H and its controls with training statistics, and with
+/// others as asked for, along with f's own last layer on matched h; then what cannot be had.
+///
+/// # Errors
+/// The features do not fit the head.
 pub fn of_head(
     head: &Head,
     features: &Features,
@@ -44,8 +50,9 @@ pub fn of_head(
 ) -> Result<(Vec<Scored>, Vec<Skipped>)> {
     let scored = |name: &str, seeds| Scored { name: name.to_owned(), seeds };
     let f = features.z.clone();
-    let tempered = &f / head.about.temperature;
-    let mut all = vec![scored("f", vec![f]), scored("f+temperature", vec![tempered])];
+    let f = scored("f", vec![f]);
+    let cooler = tempered(head, &f);
+    let mut all: Vec<Scored> = [f].into_iter().chain(cooler).collect();
     let mut skipped = Vec::new();
     for scaling in [Scaling::Train, Scaling::Batch, Scaling::Stream, Scaling::None] {
         if scaling != Scaling::Train && !scalings.contains(&scaling) {
@@ -60,7 +67,7 @@ pub fn of_head(
                 skipped.extend(names.map(|name| reason(&name, &error.to_string())));
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         for (method, seeds) in Method::ALL.into_iter().zip(logits.networks) {
             let name = named(method.name(), scaling);
@@ -70,7 +77,10 @@ pub fn of_head(
             }
         }
         match scaling {
-            Scaling::Train => all.extend(tempered_reflection(head, &all)),
+            Scaling::Train => {
+                let own = all.iter().find(|scored| scored.name == Method::Reflection.name());
+                all.extend(own.and_then(|own| tempered(head, own)));
+            }
             Scaling::None => {}
             Scaling::Batch | Scaling::Stream => match logits.matched {
                 Some(matched) => all.push(scored(&named("f-matched", scaling), vec![matched])),
@@ -102,13 +112,29 @@ pub fn against_controls(methods: &[Scored]) -> Vec<(String, String)> {
     pairs.filter(|(own, minus)| there(own) && there(minus)).collect()
 }
 
-fn tempered_reflection(head: &Head, scored: &[Scored]) -> Option<Scored> {
-    let reflection = scored.iter().find(|scored| scored.name == Method::Reflection.name())?;
-    let temperatures = head.about.seeds.iter().map(|record| &record.temperatures);
-    let seeds = reflection.seeds.iter().zip(temperatures).map(|(logits, temperatures)| {
-        logits / temperatures.get(&Method::Reflection).copied().unwrap_or(1.0)
-    });
-    Some(Scored { name: "reflection+temperature".to_owned(), seeds: seeds.collect() })
+/// A method at its temperature, `NAME+temperature`: that of the training scaling, because images to be scored have no
+/// labels to fit one on. `None` for a method that the head does not know.
+pub fn tempered(head: &Head, scored: &Scored) -> Option<Scored> {
+    let name = format!("{}+temperature", scored.name);
+    if scored.name == "f" || scored.name.starts_with("f-") {
+        let seeds = scored.seeds.iter().map(|logits| logits / head.about.temperature).collect();
+        return Some(Scored { name, seeds });
+    }
+    let of_scaling =
+        |method: &Method| Scaling::ALL.iter().any(|&s| named(method.name(), s) == scored.name);
+    let method = Method::ALL.into_iter().find(of_scaling)?;
+    let records = head.about.seeds.iter();
+    let seeds =
+        scored.seeds.iter().zip(records).map(|(logits, record)| {
+            logits / record.temperatures.get(&method).copied().unwrap_or(1.0)
+        });
+    Some(Scored { name, seeds: seeds.collect() })
+}
+
+/// True for a method whose prediction of an image depends on the other images: its statistics are those of the batch
+/// or of the stream.
+pub fn is_transductive(name: &str) -> bool {
+    ["-batch", "-stream", "f-matched"].iter().any(|part| name.contains(part))
 }
 
 /// What all networks of a head make of the features with one scaling, whose statistics are taken once.
@@ -120,11 +146,7 @@ struct Logits {
 }
 
 impl Logits {
-    fn of(
-        head: &Head,
-        features: &Features,
-        scaling: Scaling,
-    ) -> introspective_reflect::Result<Self> {
+    fn of(head: &Head, features: &Features, scaling: Scaling) -> Result<Self> {
         let (h, z) = (features.h.view(), features.z.view());
         if scaling != Scaling::Stream {
             let statistics = head.statistics_for(scaling, h, z)?;

@@ -1,0 +1,7 @@
+//! `introspect study`.
+
+mod conditions;
+mod outcome;
+mod recognition;
+
+pub use recognition::run;

@@ -1,0 +1,308 @@
+//! `introspect study recognition`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use introspective_corrupt::{Corruption, Family};
+use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method as Compared};
+use introspective_reflect::{Head, Scaling};
+use introspective_report::{Existing, RunFolder, Skipped};
+use introspective_study::{Scored, against_controls, of_features, of_head, reason, tempered};
+use serde_json::{Value, json};
+
+use super::conditions::{Run, Runs};
+use super::outcome::Outcome;
+use crate::args::{RecognitionArgs, SplitArg};
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::second::corruption::corruptions;
+use crate::second::extract::{Interrupted, make_folder};
+use crate::second::source::{Labelled, Network};
+use crate::second::{bar, head};
+
+/// Where results go unless `--out` says otherwise.
+const DEFAULT_OUT: &str = "introspect-study";
+
+/// Transductive methods that are also measured at their temperature; H with training statistics always is.
+const TEMPERED: [&str; 4] = ["mlp-h-batch", "reflection-batch", "f-matched", "f-batch-norm"];
+
+/// Measures all methods under all conditions.
+pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
+    output::limit_threads(args.run.threads)?;
+    let corruptions = corruptions(&args.corruption)?;
+    let existing = match (&args.out, args.force) {
+        (_, true) => Existing::Force,
+        (Some(_), false) => Existing::Refuse,
+        (None, false) => Existing::ReplaceOurs,
+    };
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
+    let folder = RunFolder::open(&out, existing)?;
+    let interrupt = Interrupt::watch()?;
+    let work = work_folder(&out, args)?;
+    let outcome = match studied(args, &corruptions, &work, &interrupt) {
+        Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
+            eprintln!(
+                "interrupted; the same command with --resume goes on from {}",
+                work.display()
+            );
+            return Ok(ExitCode::from(Interrupt::EXIT_CODE));
+        }
+        Err(error) => {
+            // nothing in it that would be worth going on with
+            let _ = fs::remove_dir(&work);
+            return Err(error);
+        }
+        Ok(outcome) => outcome,
+    };
+    let staged = folder.stage()?;
+    outcome.write(staged.path())?;
+    let place = staged.commit_into(None)?;
+    if !args.keep {
+        // what it was for is done
+        let _ = fs::remove_dir_all(&work);
+    }
+    outcome.print(args.json, &place)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn studied(
+    args: &RecognitionArgs,
+    corruptions: &[Corruption],
+    work: &Path,
+    interrupt: &Interrupt,
+) -> Result<Outcome> {
+    let network = Network::open(&args.run, usize::MAX)?;
+    let heads = Heads::open(args, &network)?;
+    let part = args.split.unwrap_or(SplitArg::Test);
+    let labelled = Labelled::open(&args.data, part, args.split.is_some(), &network)?;
+    let classifier = &network.opened.classifier;
+    let mut skipped = Vec::new();
+    let batch_norm = !args.without_batch_norm && classifier.batch_norms() > 0;
+    if !batch_norm {
+        let why = match args.without_batch_norm {
+            true => "--without-batch-norm",
+            false => "the network has no batch normalisation",
+        };
+        skipped.push(reason("f-batch-norm", why));
+    }
+    let conditions = conditions(corruptions, &args.severity);
+    let passes = 1 + usize::from(batch_norm);
+    let progress = bar(!args.json, labelled.set.len() * passes * conditions.len(), "pictures");
+    let runs = Runs {
+        network: &network,
+        labelled: &labelled,
+        batch_norm,
+        seed: args.seed,
+        work,
+        interrupt,
+        progress: &progress,
+    };
+    let mut study: Option<Conditions> = None;
+    for condition in conditions {
+        progress.set_message(format!("({})", condition.name()));
+        let run = runs.run(&condition)?;
+        let (methods, without) = heads.methods(&run)?;
+        let study = match &mut study {
+            Some(study) => study,
+            None => {
+                skipped.extend(without);
+                let options = CompareOptions {
+                    resamples: args.resamples as usize,
+                    seed: args.seed,
+                    contrasts: heads.contrasts(&methods),
+                    ..CompareOptions::default()
+                };
+                study.insert(Conditions::new(run.features.labels.clone(), &options)?)
+            }
+        };
+        let compared: Vec<Compared<'_>> = methods.iter().map(Scored::compared).collect();
+        study.add(condition, &compared)?;
+        if interrupt.came() {
+            return Err(Interrupted.into());
+        }
+    }
+    progress.finish_and_clear();
+    let study = study.context("there are no conditions")?;
+    let table = study.table(&groups(corruptions, &args.severity))?;
+    let mut facts = labelled.facts(&args.data);
+    facts.extend(heads.facts()?);
+    facts.extend(about(args, &network)?);
+    Ok(Outcome { table, skipped, facts })
+}
+
+/// The images as they are, then every corruption at every severity.
+fn conditions(corruptions: &[Corruption], severities: &[u8]) -> Vec<Condition> {
+    let mut severities = severities.to_vec();
+    severities.sort_unstable();
+    severities.dedup();
+    let corrupted = corruptions.iter().flat_map(|corruption| {
+        let name = corruption.name();
+        severities.iter().map(|&severity| Condition { corruption: Some(name.to_owned()), severity })
+    });
+    let corrupted: Vec<Condition> = corrupted.collect();
+    [Condition::clean()].into_iter().chain(corrupted).collect()
+}
+
+/// What is averaged: all, the usual lists, families, severities, and each corruption.
+fn groups(corruptions: &[Corruption], severities: &[u8]) -> Vec<Group> {
+    let group = |name: &str, belongs: &dyn Fn(&Corruption) -> bool, severities: &[u8]| Group {
+        name: name.to_owned(),
+        corruptions: (corruptions.iter().filter(|corruption| belongs(corruption)))
+            .map(|corruption| corruption.name().to_owned())
+            .collect(),
+        severities: severities.to_vec(),
+    };
+    let mut groups = vec![
+        group("corrupted", &|_| true, &[]),
+        group("common", &|corruption| Corruption::COMMON.contains(corruption), &[]),
+        group("extra", &|corruption| Corruption::EXTRA.contains(corruption), &[]),
+    ];
+    let families = [Family::Noise, Family::Blur, Family::Weather, Family::Digital];
+    groups.extend(families.map(|family| group(family.name(), &|one| one.family() == family, &[])));
+    let mut severities = severities.to_vec();
+    severities.sort_unstable();
+    severities.dedup();
+    for severity in severities {
+        groups.push(group(&format!("severity-{severity}"), &|_| true, &[severity]));
+    }
+    for corruption in corruptions {
+        groups.push(group(corruption.name(), &|one| one == corruption, &[]));
+    }
+    groups
+}
+
+/// The heads of a study, each with what stands behind its methods' names.
+struct Heads {
+    heads: Vec<(Head, PathBuf, String)>,
+}
+
+impl Heads {
+    fn open(args: &RecognitionArgs, network: &Network) -> Result<Self> {
+        let named: Vec<Option<&Path>> = match args.head.len() {
+            0 => vec![None],
+            _ => args.head.iter().map(|path| Some(path.as_path())).collect(),
+        };
+        let mut heads: Vec<(Head, PathBuf, String)> = Vec::new();
+        for flag in named {
+            let found = head::find(flag, &args.run.network, || network.fits())?;
+            if let Some((head, path)) = found {
+                let scaler = format!("@{}", head.about.scaler.name());
+                let own = match heads.len() {
+                    0 => String::new(),
+                    number => {
+                        let first = &heads[0].0.about.scaler;
+                        let taken = *first == head.about.scaler
+                            || heads.iter().any(|(_, _, other)| *other == scaler);
+                        if taken { format!("@{}", number + 1) } else { scaler }
+                    }
+                };
+                heads.push((head, path, own));
+            }
+        }
+        Ok(Self { heads })
+    }
+
+    /// All methods on the features of a condition.
+    fn methods(&self, run: &Run) -> Result<(Vec<Scored>, Vec<Skipped>)> {
+        let (mut all, mut skipped) = (Vec::new(), Vec::new());
+        for (number, (head, _, suffix)) in self.heads.iter().enumerate() {
+            let (mut methods, without) = of_head(head, &run.features, &[Scaling::Batch])?;
+            if let (0, Some(logits)) = (number, &run.batch_norm) {
+                let name = "f-batch-norm".to_owned();
+                methods.push(Scored { name, seeds: vec![logits.clone()] });
+            }
+            let cooler: Vec<Scored> = (methods.iter())
+                .filter(|method| TEMPERED.contains(&method.name.as_str()))
+                .filter_map(|method| tempered(head, method))
+                .collect();
+            methods.extend(cooler);
+            if number > 0 {
+                // f is f, whatever the head
+                methods.retain(|method| !["f", "f+temperature"].contains(&method.name.as_str()));
+            }
+            let renamed = |name: String| format!("{name}{suffix}");
+            all.extend(
+                methods
+                    .into_iter()
+                    .map(|Scored { name, seeds }| Scored { name: renamed(name), seeds }),
+            );
+            skipped.extend(
+                without
+                    .into_iter()
+                    .map(|Skipped { name, reason }| Skipped { name: renamed(name), reason }),
+            );
+        }
+        if self.heads.is_empty() {
+            (all, skipped) = of_features(&run.features);
+            let seeds = run.batch_norm.iter().cloned().collect::<Vec<_>>();
+            if !seeds.is_empty() {
+                all.push(Scored { name: "f-batch-norm".to_owned(), seeds });
+            }
+        }
+        Ok((all, skipped))
+    }
+
+    /// H against the controls of its own head.
+    fn contrasts(&self, methods: &[Scored]) -> Vec<(String, String)> {
+        let of_head = |(_, _, suffix): &(Head, PathBuf, String)| {
+            let plain = |method: &Scored| {
+                let name = method.name.strip_suffix(suffix.as_str());
+                let name = name.filter(|name| !name.contains('@'))?.to_owned();
+                Some(Scored { name, seeds: Vec::new() })
+            };
+            let own: Vec<Scored> = methods.iter().filter_map(plain).collect();
+            against_controls(&own)
+                .into_iter()
+                .map(|(method, minus)| (format!("{method}{suffix}"), format!("{minus}{suffix}")))
+                .collect::<Vec<_>>()
+        };
+        let there = |name: &String| methods.iter().any(|method| method.name == *name);
+        let mut pairs: Vec<_> = self.heads.iter().flat_map(of_head).collect();
+        pairs.retain(|(method, minus)| there(method) && there(minus));
+        pairs
+    }
+
+    fn facts(&self) -> Result<BTreeMap<String, Value>> {
+        let mut facts = BTreeMap::new();
+        for (head, path, suffix) in &self.heads {
+            facts.insert(format!("head{suffix}"), json!(path.display().to_string()));
+            facts.insert(format!("head{suffix}_about"), serde_json::to_value(&head.about)?);
+        }
+        Ok(facts)
+    }
+}
+
+fn about(args: &RecognitionArgs, network: &Network) -> Result<BTreeMap<String, Value>> {
+    let classifier = &network.opened.classifier;
+    Ok(BTreeMap::from([
+        ("classifier".to_owned(), json!(classifier.name())),
+        ("classifier_sha256".to_owned(), json!(classifier.sha256())),
+        ("runtime".to_owned(), json!(classifier.runtime().to_string())),
+        ("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?),
+        ("corruption_seed".to_owned(), json!(args.seed)),
+        ("command".to_owned(), json!(output::command_line())),
+        ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
+    ]))
+}
+
+fn work_folder(out: &Path, args: &RecognitionArgs) -> Result<PathBuf> {
+    let name = out.file_name().with_context(|| format!("--out {}: no folder", out.display()))?;
+    let mut hidden = name.to_owned();
+    hidden.push(".work");
+    let work = out.with_file_name(hidden);
+    if work.exists() && !args.resume {
+        if !args.force {
+            bail!(
+                "{} is there, which an interrupted study left: --resume goes on with it, --force begins anew",
+                work.display()
+            );
+        }
+        fs::remove_dir_all(&work)
+            .with_context(|| format!("{}: cannot be removed", work.display()))?;
+    }
+    make_folder(&work)?;
+    Ok(work)
+}
