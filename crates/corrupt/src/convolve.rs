@@ -1,6 +1,6 @@
 //! Sums of shifted runs: what all blurs come down to.
 
-use pulp::Arch;
+use crate::vectors::vectorized;
 
 use crate::border::Border;
 
@@ -73,7 +73,7 @@ pub(crate) fn pad(
 /// the beginning of the padded row of the same number.
 pub(crate) fn shifted_sum(padded: &Padded, taps: &[Tap], height: usize, row: usize) -> Vec<f32> {
     let mut out = vec![0.0; height * row];
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for (y, out) in out.chunks_exact_mut(row).enumerate() {
@@ -101,7 +101,7 @@ pub(crate) fn separable(
     let right: Vec<usize> = (0..beside).map(|x| border.at((width + x) as isize, width)).collect();
     let mut line = vec![0.0; row + 2 * beside * channels];
     let mut out = vec![0.0; height * row];
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for (y, out) in out.chunks_exact_mut(row).enumerate() {

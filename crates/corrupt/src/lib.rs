@@ -31,6 +31,7 @@ mod noise;
 mod parameters;
 mod picture;
 mod random;
+mod vectors;
 mod weather;
 
 use ndarray::{Array3, ArrayView3};
@@ -82,9 +83,13 @@ pub fn corrupt(
     };
     let picture = Picture { pixels: run, height, width, channels };
     let mut stream = Stream::new(seed, index, corruption, severity);
-    let mut corrupted = apply(picture, corruption, severity, &mut stream).into_iter();
-    // as many samples as went in; taken one by one, no error is left to handle
-    Ok(Array3::from_shape_simple_fn((height, width, channels), || corrupted.next().unwrap_or(0)))
+    let bytes = apply(picture, corruption, severity, &mut stream);
+    let mut corrupted = Array3::zeros((height, width, channels));
+    // always so for a new array; copying leaves no error to handle, and costs nothing beside the rest
+    if let Some(run) = corrupted.as_slice_mut() {
+        run.copy_from_slice(&bytes);
+    }
+    Ok(corrupted)
 }
 
 fn apply(

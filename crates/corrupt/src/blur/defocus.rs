@@ -1,6 +1,6 @@
 //! A lens out of focus.
 
-use pulp::Arch;
+use crate::vectors::vectorized;
 
 use crate::border::Border;
 use crate::convolve::{gaussian_of_radius, separable};
@@ -75,7 +75,7 @@ fn disc_sums(picture: Picture<'_>, widths: &[usize], margin: usize) -> Vec<f32> 
     let row = (width + 2 * margin) * channels;
     let mut total = vec![0u32; row];
     let mut out = vec![0.0; (height + 2 * margin) * row];
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for (y, out) in out.chunks_exact_mut(row).enumerate() {

@@ -1,6 +1,6 @@
 //! Motion towards the picture.
 
-use pulp::Arch;
+use crate::vectors::vectorized;
 
 use crate::bilinear::Axis;
 use crate::corruption::Severity;
@@ -32,7 +32,7 @@ pub(crate) fn zoom(picture: Picture<'_>, severity: Severity) -> Vec<u8> {
             (Axis::new(picture.height, factor), Axis::new(picture.width, factor))
         })
         .collect();
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for (rows, columns) in &factors {

@@ -7,7 +7,7 @@
 mod chroma;
 mod transform;
 
-use pulp::Arch;
+use crate::vectors::vectorized;
 
 use crate::corruption::Severity;
 use crate::parameters::{Kind, Table};
@@ -105,7 +105,7 @@ impl Plane {
         let steps = table.map(|row| row.map(|entry| 8 * entry));
         // a quotient of less than 2^20, by a factor instead of a division, which vectors do not have
         let inverses = steps.map(|row| row.map(|step| 1.0 / step as f32));
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for strip in self.samples.chunks_exact_mut(8 * self.width) {
@@ -155,9 +155,11 @@ fn compress_block(
     for v in 0..8 {
         for u in 0..8 {
             let (value, step) = (block[v][u], steps[v][u]);
-            // rounded, halves away from zero; the estimate may be one off, and is put right
+            // rounded, halves away from zero; the estimate may be one off, and is put right. Adding 2^23
+            // leaves a rounded number in the last bits, which vectors do faster than a conversion
             let size = value.abs() + step / 2;
-            let estimate = (size as f32 * inverses[v][u]) as i32;
+            let estimate =
+                ((size as f32 * inverses[v][u] + 8_388_608.0).to_bits() & 0x7f_ffff) as i32;
             let left = size - estimate * step;
             let quotient = estimate + i32::from(left >= step) - i32::from(left < 0);
             block[v][u] = if value < 0 { -quotient } else { quotient } * table[v][u];
