@@ -1,0 +1,297 @@
+//! `introspect corrupt` and `introspect study recognition`, as a stranger would run them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use common::{introspect, json, names, photograph, small_network, stderr, stdout};
+use introspective_corrupt::{Corruption, Severity, corrupt};
+use introspective_data::read;
+use ndarray::{Array1, Array4, s};
+use ndarray_npy::read_npy;
+use serde_json::Value;
+
+const NETWORK: [&str; 8] =
+    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];
+
+/// Pictures below a folder, two of one name but for the extension.
+fn pictures(place: &Path) {
+    for folder in ["in/ant", "in/bee/deep"] {
+        fs::create_dir_all(place.join(folder)).unwrap();
+    }
+    photograph(&place.join("in/ant/0.png"), 40, 24, 1);
+    photograph(&place.join("in/bee/deep/1.png"), 32, 32, 2);
+    photograph(&place.join("in/bee/deep/2.png"), 32, 32, 3);
+    fs::copy(place.join("in/bee/deep/2.png"), place.join("in/bee/deep/2.jpg")).unwrap();
+}
+
+#[test]
+fn folders_come_out_in_the_layout_of_imagenet_c() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    let flags = ["corrupt", "in", "--corruption", "gaussian_noise,fog", "--severity", "5,2"];
+    let run = introspect(place, &[&flags[..], &["--out", "out", "--seed", "7"]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert_eq!(stdout(&run), "16 files written: out\n");
+    assert_eq!(names(&place.join("out")), ["corrupt.json", "fog", "gaussian_noise"]);
+    assert_eq!(names(&place.join("out/fog")), ["2", "5"]);
+    assert_eq!(names(&place.join("out/fog/5/bee/deep")), ["1.png", "2.jpg.png", "2.png.png"]);
+    // the library's bytes: files are numbered as they are found, in order of their names
+    let original = read(&place.join("in/bee/deep/1.png")).unwrap().pixels;
+    let severity = Severity::new(5).unwrap();
+    let expected = corrupt(original.view(), Corruption::GaussianNoise, severity, 7, 1).unwrap();
+    let written = place.join("out/gaussian_noise/5/bee/deep/1.png");
+    assert_eq!(read(&written).unwrap().pixels, expected);
+    assert_eq!(read(&place.join("out/fog/2/ant/0.png")).unwrap().pixels.dim(), (24, 40, 3));
+
+    // again: only what is missing, the same bytes whatever the threads
+    let before = fs::read(&written).unwrap();
+    fs::remove_file(&written).unwrap();
+    let again = [&flags[..], &["--out", "out", "--seed", "7", "--threads", "1"]].concat();
+    let run = introspect(place, &again);
+    assert_eq!(stdout(&run), "1 files written, 15 were there: out\n");
+    assert_eq!(fs::read(&written).unwrap(), before);
+
+    // another seed belongs into another folder
+    let run = introspect(place, &[&flags[..], &["--out", "out", "--seed", "8"]].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("another seed"), "{}", stderr(&run));
+    let forced = [&flags[..], &["--out", "out", "--seed", "8", "--force"]].concat();
+    assert_eq!(stdout(&introspect(place, &forced)), "16 files written: out\n");
+    assert_ne!(fs::read(&written).unwrap(), before);
+    // and nobody else's folder is filled
+    let run = introspect(place, &[&flags[..], &["--out", "in"]].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("not empty"), "{}", stderr(&run));
+}
+
+#[test]
+fn jpeg_files_and_sheets_can_be_had_and_unreadable_pictures_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    pictures(place);
+    fs::write(place.join("in/ant/broken.png"), b"no picture").unwrap();
+    let flags = ["corrupt", "in/ant", "--corruption", "contrast", "--severity", "1"];
+    let run = introspect(place, &[&flags[..], &["--out", "out", "--jpeg", "90"]].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("left out") && stderr(&run).contains("broken.png"));
+    assert_eq!(names(&place.join("out/contrast/1")), ["0.jpg"]);
+    let jpeg = read(&place.join("out/contrast/1/0.jpg")).unwrap();
+    assert_eq!((jpeg.info.format.as_str(), jpeg.pixels.dim()), ("jpeg", (24, 40, 3)));
+
+    let sheet = ["corrupt", "in/ant/0.png", "--sheet", "--out", "sheet", "--severity", "1,5"];
+    let run = introspect(place, &[&sheet[..], &["--corruption", "extra"]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let drawn = read(&place.join("sheet/sheet.png")).unwrap().pixels;
+    assert_eq!(drawn.dim(), (4 * 30 + 6, 3 * 46 + 6, 3));
+    // the first column is the picture as it is
+    let original = read(&place.join("in/ant/0.png")).unwrap().pixels;
+    assert_eq!(drawn.slice(s![6..30, 6..46, ..]), original);
+    assert_ne!(drawn.slice(s![6..30, 98..138, ..]), original);
+
+    for (flags, expected) in [
+        (["--corruption", "mist"], "there is no corruption mist"),
+        (["--severity", "6"], "6 is not in 1..=5"),
+        (["--jpeg", "0"], "0 is not in 1..=100"),
+    ] {
+        let run = introspect(place, &[&["corrupt", "in", "--out", "x"][..], &flags].concat());
+        assert_eq!(run.status.code(), Some(2));
+        assert!(stderr(&run).contains(expected), "{}", stderr(&run));
+    }
+    assert!(!place.join("x").exists());
+}
+
+/// Three CIFAR records: a label, then planes of red, green and blue.
+#[test]
+fn a_set_comes_out_in_the_layout_of_cifar_10_c() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    let mut bytes = Vec::new();
+    for (number, label) in [3u8, 0, 9].into_iter().enumerate() {
+        bytes.push(label);
+        bytes.extend((0..3072).map(|at| ((at * (number + 2) / 7) % 251) as u8));
+    }
+    fs::write(place.join("test_batch.bin"), bytes).unwrap();
+    let flags = ["corrupt", "test_batch.bin", "--corruption", "shot_noise,pixelate"];
+    let run = introspect(place, &[&flags[..], &["--severity", "1,4", "--out", "out"]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let expected = ["corrupt.json", "labels.npy", "pixelate.npy", "shot_noise.npy"];
+    assert_eq!(names(&place.join("out")), expected);
+    let noise: Array4<u8> = read_npy(place.join("out/shot_noise.npy")).unwrap();
+    assert_eq!(noise.dim(), (6, 32, 32, 3));
+    let labels: Array1<i64> = read_npy(place.join("out/labels.npy")).unwrap();
+    assert_eq!(labels.to_vec(), [3, 0, 9, 3, 0, 9]);
+    // the second severity of the third image
+    let original = ndarray::Array3::from_shape_fn((32, 32, 3), |(y, x, c)| {
+        (((c * 1024 + y * 32 + x) * 4 / 7) % 251) as u8
+    });
+    let severity = Severity::new(4).unwrap();
+    let one = corrupt(original.view(), Corruption::ShotNoise, severity, 0, 2).unwrap();
+    assert_eq!(noise.slice(s![5, .., .., ..]), one);
+    let run = introspect(place, &[&flags[..], &["--severity", "1,4", "--out", "out"]].concat());
+    assert!(stdout(&run).contains("2 were there"), "{}", stdout(&run));
+}
+
+/// A labelled folder, a network that was never trained, and heads on it.
+fn study(place: &Path) {
+    for (part, count) in [("train", 8), ("test", 5)] {
+        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
+            let folder = place.join("data").join(part).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let seed = 100 * class + index + 50 * usize::from(part == "test");
+                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
+            }
+        }
+    }
+    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
+    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
+    for scaler in ["minmax", "zscore"] {
+        let out = format!("{scaler}.safetensors");
+        let fit = ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--seeds", "2"];
+        let more = ["--scaler", scaler, "--out", &out, "--json"];
+        json(&introspect(place, &[&fit[..], &NETWORK, &more].concat()));
+    }
+}
+
+const STUDY: [&str; 12] = [
+    "study",
+    "recognition",
+    "--data",
+    "data",
+    "--corruption",
+    "fog,speckle_noise",
+    "--severity",
+    "1,5",
+    "--resamples",
+    "20",
+    "--out",
+    "study",
+];
+
+fn row<'a>(result: &'a Value, group: &str, method: &str) -> &'a Value {
+    let rows = result["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["group"] == group && row["method"] == method).unwrap()
+}
+
+#[test]
+fn a_study_of_two_heads_with_everything() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    study(place);
+    let heads = ["--head", "minmax.safetensors", "--head", "zscore.safetensors", "--json"];
+    let result = json(&introspect(place, &[&STUDY[..], &NETWORK, &heads].concat()));
+    assert_eq!(result["n"], 15);
+    let cells = result["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 5);
+    assert_eq!(
+        (&cells[4]["corruption"], &cells[4]["severity"]),
+        (&"speckle_noise".into(), &5.into())
+    );
+    let rows = result["rows"].as_array().unwrap();
+    let groups: BTreeSet<&str> = rows.iter().map(|row| row["group"].as_str().unwrap()).collect();
+    let expected = [
+        "clean",
+        "common",
+        "corrupted",
+        "extra",
+        "fog",
+        "noise",
+        "severity-1",
+        "severity-5",
+        "speckle_noise",
+        "weather",
+    ];
+    assert_eq!(groups.into_iter().collect::<Vec<_>>(), expected);
+    let methods = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let transductive = methods(&result["transductive"]);
+    for method in ["f-batch-norm+temperature", "f-matched", "reflection-batch+temperature@zscore"] {
+        assert!(transductive.contains(&method.to_owned()), "{method}: {transductive:?}");
+    }
+    assert!(!transductive.iter().any(|name| name == "reflection+temperature"));
+    // a group's accuracy is the mean of its cells'
+    let of_cell = |cell: usize, method: &str| {
+        let methods = cells[cell]["methods"].as_array().unwrap();
+        let found = methods.iter().find(|m| m["name"] == method).unwrap();
+        found["metrics"]["accuracy"]["value"].as_f64().unwrap()
+    };
+    for method in ["f", "reflection", "mlp-h-batch@zscore"] {
+        let mean = (1..5).map(|cell| of_cell(cell, method)).sum::<f64>() / 4.0;
+        let own = row(&result, "corrupted", method)["metrics"]["accuracy"]["value"].as_f64();
+        assert!((own.unwrap() - mean).abs() < 1e-12, "{method}");
+    }
+    assert_eq!(
+        row(&result, "corrupted", "reflection")["accuracy_of_seeds"].as_array().unwrap().len(),
+        2
+    );
+    let contrasts = result["contrasts"].as_array().unwrap();
+    let pair = |method: &str, minus: &str| {
+        contrasts.iter().any(|c| c["method"] == method && c["minus"] == minus)
+    };
+    assert!(pair("reflection", "mlp-h") && pair("reflection-batch@zscore", "f-matched@zscore"));
+    assert!(!pair("reflection", "reflection@zscore"));
+    assert_eq!(
+        names(&place.join("study")),
+        ["manifest.json", "report.html", "study.csv", "study.json"]
+    );
+    let page = fs::read_to_string(place.join("study/report.html")).unwrap();
+    assert!(page.contains("speckle_noise") && page.contains("Single images"));
+    assert!(!place.join("study.work").exists());
+}
+
+/// What is corrupted on the fly is what `corrupt` writes, and a study goes on where it was stopped.
+#[test]
+fn a_study_resumes_and_corrupts_as_the_command_does() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    study(place);
+    let head = ["--head", "minmax.safetensors", "--json", "--without-batch-norm", "--keep"];
+    let study = [&STUDY[..], &NETWORK, &head].concat();
+    let whole = json(&introspect(place, &study));
+    assert_eq!(whole["skipped"][0]["name"], "f-batch-norm");
+    // some features are lost: those alone are made again
+    let work = place.join("study.work");
+    fs::remove_file(work.join("fog-5.safetensors")).unwrap();
+    let run = introspect(place, &[&study[..], &["--force", "--resume"]].concat());
+    assert_eq!(json(&run)["rows"], whole["rows"]);
+    // without a word about the remains nothing is done
+    fs::remove_dir_all(place.join("study")).unwrap();
+    let run = introspect(place, &study);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("--resume"), "{}", stderr(&run));
+    // features of another seed are not taken for these
+    let run = introspect(place, &[&study[..], &["--resume", "--seed", "1"]].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("another"), "{}", stderr(&run));
+
+    let run = introspect(
+        place,
+        &["corrupt", "data/test", "--corruption", "fog", "--severity", "5", "--out", "c"],
+    );
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let evaluate = ["evaluate", "--data", "c/fog/5", "--head", "minmax.safetensors", "--json"];
+    let more = ["--resamples", "20", "--out", "e"];
+    let on_files = json(&introspect(place, &[&evaluate[..], &NETWORK, &more].concat()));
+    let accuracy = |value: &Value| value["metrics"]["nll"]["value"].as_f64().unwrap();
+    let cell = &whole["cells"][2];
+    assert_eq!((&cell["corruption"], &cell["severity"]), (&"fog".into(), &5.into()));
+    for method in ["f", "reflection", "mlp-hz"] {
+        let named = |value: &Value| {
+            let all = value["methods"].as_array().unwrap().clone();
+            accuracy(all.iter().find(|m| m["name"] == method).unwrap())
+        };
+        assert!((named(cell) - named(&on_files)).abs() < 1e-6, "{method}");
+    }
+    // a study is of the same images under every condition
+    fs::write(place.join("data/test/ant/9.png"), b"no picture").unwrap();
+    fs::remove_dir_all(&work).unwrap();
+    let run = introspect(place, &study);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("9.png") && stderr(&run).contains("same"), "{}", stderr(&run));
+}
