@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use introspective_corrupt::Severity;
 use introspective_measure::{
     CompareOptions, Comparison, Curves, Method as Compared, Metric, compare, curves,
 };
@@ -20,7 +22,8 @@ use serde_json::{Value, json};
 use crate::args::{EvaluateArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::second::extract::Interrupted;
+use crate::second::corruption::{corrupting, corruptions};
+use crate::second::extract::{Interrupted, Reader};
 use crate::second::head::Fits;
 use crate::second::source::{
     Labelled, Network, STATISTICS_BATCH, Source, batch_norm_logits, from_file, shuffled,
@@ -184,7 +187,8 @@ fn extracted(
     let count = labelled.set.len();
     let progress = bar(!args.json, count * (1 + usize::from(wants_batch_norm)), "pictures");
     let extraction = network.extraction(&extractor, interrupt, &progress);
-    let extracted = extraction.collect(0..count, &labelled.reader(), &|n| labelled.set.name(n))?;
+    let read = reader(args, &labelled)?;
+    let extracted = extraction.collect(0..count, &read, &|n| labelled.set.name(n))?;
     let rows = extracted.rows.clone();
     if rows.is_empty() {
         bail!("{}: none of {count} pictures could be read", data.display());
@@ -194,7 +198,7 @@ fn extracted(
     if wants_batch_norm {
         let batch = network.batch.unwrap_or(STATISTICS_BATCH);
         let name = |number: usize| labelled.set.name(number);
-        let pictures = (&labelled.reader(), &name as &dyn Fn(usize) -> String);
+        let pictures = (&read, &name as &dyn Fn(usize) -> String);
         batch_norm =
             batch_norm_logits(network, pictures, &rows, (args.seed, batch), interrupt, &progress)
                 .map_err(|error| output::chain(&error));
@@ -205,10 +209,30 @@ fn extracted(
     progress.finish_and_clear();
     let mut facts = labelled.facts(data);
     facts.insert("left_out".to_owned(), json!(count - rows.len()));
+    if let (Some(corruption), Some(severity)) = (&args.corruption, args.severity) {
+        let seed = args.seed;
+        facts.insert(
+            "corruption".to_owned(),
+            json!(format!("{corruption} {severity}, seed {seed}")),
+        );
+    }
     facts.insert("classifier".to_owned(), json!(network.opened.classifier.name()));
     facts.insert("classifier_sha256".to_owned(), json!(network.opened.classifier.sha256()));
     facts.insert("runtime".to_owned(), json!(network.opened.classifier.runtime().to_string()));
     Ok((Source { features, images: rows, owner: network.owner(), facts }, batch_norm))
+}
+
+/// Pictures as they are, or corrupted on the fly.
+fn reader(args: &EvaluateArgs, labelled: &Labelled) -> Result<Arc<Reader>> {
+    let read = labelled.reader();
+    let (Some(name), Some(severity)) = (&args.corruption, args.severity) else { return Ok(read) };
+    let found = corruptions(std::slice::from_ref(name))?;
+    let [corruption] = found[..] else {
+        bail!(
+            "--corruption {name}: give one corruption; `introspect study recognition` takes several"
+        )
+    };
+    Ok(corrupting(read, corruption, Severity::new(severity)?, args.seed))
 }
 
 impl Evaluation {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::args::{AugmentArg, FitArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::second::corruption::Mixed;
 use crate::second::extract::{Interrupted, Reader, make_folder};
 use crate::second::source::{Labelled, Network, Source, from_file};
 use crate::second::{bar, named};
@@ -119,18 +120,24 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
     let labelled = Labelled::open(data, part, args.data.split.is_some(), &network)?;
     let images = labelled.set.len();
     let augmentation = augmentation(args.augment);
-    let copies = augmentation.map_or(0, |_| usize::from(args.copies));
+    let corruption = Mixed::new(&args.corruption, &args.severity)?;
+    let changed = augmentation.is_some() || corruption.is_some();
+    let copies = if changed { usize::from(args.copies) } else { 0 };
     let count = images * (1 + copies);
 
-    let (set, seed) = (Arc::clone(&labelled.set), args.seed);
+    let (set, seed, mixed) = (Arc::clone(&labelled.set), args.seed, corruption.clone());
     let read: Arc<Reader> = Arc::new(move |number| {
-        let picture = set.picture(number % images)?;
-        Ok(match augmentation {
-            Some(augmentation) if number >= images => {
-                augmentation.apply(picture, seed, number as u64)
-            }
-            _ => picture,
-        })
+        let mut picture = set.picture(number % images)?;
+        if number < images {
+            return Ok(picture);
+        }
+        if let Some(augmentation) = augmentation {
+            picture = augmentation.apply(picture, seed, number as u64);
+        }
+        match &mixed {
+            Some(mixed) => mixed.apply(picture, seed, number as u64),
+            None => Ok(picture),
+        }
     });
     let extractor = network.extractor(Statistics::Stored)?;
     let progress = bar(!args.json, count, "pictures");
@@ -140,6 +147,7 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
         "data": labelled.set.fingerprint(),
         "preprocessing": &network.preprocessing,
         "augment": format!("{:?}", args.augment),
+        "corruption": corruption.as_ref().map(Mixed::names),
         "copies": copies,
         "seed": if copies > 0 { Some(seed) } else { None },
         "runtime": network.opened.classifier.runtime(),
@@ -169,6 +177,9 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
     facts.insert("images".to_owned(), json!(clean));
     facts.insert("left_out".to_owned(), json!(images - clean));
     facts.insert("augment".to_owned(), json!(format!("{:?}", args.augment).to_lowercase()));
+    if let Some(mixed) = &corruption {
+        facts.insert("corruption".to_owned(), json!(mixed.names()));
+    }
     facts.insert("copies".to_owned(), json!(copies));
     facts.insert("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?);
     Ok(Source { features, images: of, owner: network.owner(), facts })

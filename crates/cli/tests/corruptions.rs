@@ -288,10 +288,48 @@ fn a_study_resumes_and_corrupts_as_the_command_does() {
         };
         assert!((named(cell) - named(&on_files)).abs() < 1e-6, "{method}");
     }
+    // the same without files
+    let flags = ["evaluate", "--data", "data", "--corruption", "fog", "--severity", "5"];
+    let more = ["--head", "minmax.safetensors", "--json", "--resamples", "20", "--out", "e2"];
+    let on_the_fly = json(&introspect(place, &[&flags[..], &NETWORK, &more].concat()));
+    assert_eq!(on_the_fly["methods"], on_files["methods"]);
+    assert_eq!(on_the_fly["facts"]["corruption"], "fog 5, seed 0");
+    let two = ["evaluate", "--data", "data", "--corruption", "weather", "--severity", "5"];
+    let run = introspect(place, &[&two[..], &NETWORK].concat());
+    assert!(stderr(&run).contains("give one corruption"), "{}", stderr(&run));
     // a study is of the same images under every condition
     fs::write(place.join("data/test/ant/9.png"), b"no picture").unwrap();
     fs::remove_dir_all(&work).unwrap();
     let run = introspect(place, &study);
     assert_eq!(run.status.code(), Some(2));
     assert!(stderr(&run).contains("9.png") && stderr(&run).contains("same"), "{}", stderr(&run));
+}
+
+/// Copies are corrupted, the images as they are are not, and what was drawn from is written down.
+#[test]
+fn a_head_is_fitted_on_corrupted_copies() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    study(place);
+    let fit = ["fit", "--data", "data", "--epochs", "3", "--hidden", "5", "--fit-split", "0.25"];
+    let run = |out: &str, more: &[&str]| {
+        let out = ["--out", out, "--json"];
+        json(&introspect(place, &[&fit[..], &NETWORK, &out, more].concat()))
+    };
+    let plain = run("plain.safetensors", &[]);
+    let blur = ["--corruption", "blur,fog", "--severity", "1,2", "--copies", "2"];
+    let robust = run("robust.safetensors", &blur);
+    let facts = &robust["about"]["facts"];
+    assert_eq!((&facts["images"], &facts["copies"]), (&24.into(), &2.into()));
+    assert_eq!(facts["corruption"].as_array().unwrap().len(), 12);
+    assert_eq!(facts["corruption"][0], "defocus_blur 1");
+    assert!(plain["about"]["facts"].get("corruption").is_none());
+    // the same images are kept aside, as they are: f does there what it did
+    assert_eq!(plain["kept_accuracy"]["f"], robust["kept_accuracy"]["f"]);
+    let threads = [&blur[..], &["--threads", "1"]].concat();
+    run("again.safetensors", &threads);
+    let head = |name: &str| introspective_reflect::Head::read(&place.join(name)).unwrap();
+    let (one, two) = (head("robust.safetensors"), head("again.safetensors"));
+    assert_eq!(one.statistics.h, two.statistics.h);
+    assert_ne!(one.statistics.h, head("plain.safetensors").statistics.h);
 }

@@ -13,7 +13,8 @@ pub struct CorruptArgs {
     /// DIR/<corruption>.npy, the severities one after the other, and DIR/labels.npy.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Corruptions by name; all, common (the 15 of ImageNet-C) or extra (the other 4); may be repeated.
+    /// Corruptions by name; all, common (the 15 of ImageNet-C), extra (the other 4), noise, blur, weather, digital; may be
+    /// repeated.
     #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
     pub corruption: Vec<String>,
     /// Severities, 1 to 5.

@@ -128,7 +128,13 @@ pub struct FitArgs {
     /// corrupted (noise, blur, brightness, contrast).
     #[arg(long, value_enum, default_value = "none", conflicts_with = "features")]
     pub augment: AugmentArg,
-    /// Changed copies of each picture, with --augment.
+    /// Corrupt the changed copies: each gets one of these corruptions, drawn for it (names as for `introspect corrupt`).
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "features")]
+    pub corruption: Vec<String>,
+    /// Severities that --corruption draws from, 1 to 5.
+    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',', requires = "corruption", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub severity: Vec<u8>,
+    /// Changed copies of each picture, with --augment or --corruption.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub copies: u16,
     /// Go on with an interrupted fit, which left OUT.work behind.
@@ -190,6 +196,12 @@ pub struct EvaluateArgs {
     /// this needs; may be repeated. `train` is always there.
     #[arg(long, value_name = "NAME", default_value = Scaling::default().name(), value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(Scaling::ALL.map(Scaling::name)))]
     pub scaling: Vec<String>,
+    /// Corrupt the pictures on the fly (a name as for `introspect corrupt`), with --severity and --seed.
+    #[arg(long, value_name = "NAME", conflicts_with = "features", requires = "severity")]
+    pub corruption: Option<String>,
+    /// Severity of --corruption, 1 to 5.
+    #[arg(long, value_name = "N", requires = "corruption", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub severity: Option<u8>,
     /// Take the images in an order drawn from --seed, so that a stream is mixed; in a folder the classes stand one after
     /// the other. Only streams, and the draws behind the intervals, depend on the order.
     #[arg(long)]

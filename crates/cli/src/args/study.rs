@@ -27,7 +27,8 @@ pub struct RecognitionArgs {
     /// @zscore, @minmax or a number behind their names [default: head.safetensors beside the network's file].
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
-    /// Corruptions by name; all, common (the 15 of ImageNet-C) or extra (the other 4); may be repeated.
+    /// Corruptions by name; all, common (the 15 of ImageNet-C), extra (the other 4), noise, blur, weather, digital; may be
+    /// repeated.
     #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
     pub corruption: Vec<String>,
     /// Severities, 1 to 5.

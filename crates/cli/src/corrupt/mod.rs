@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::args::CorruptArgs;
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::second::corruption::corruptions;
+use crate::second::corruption::{corruptions, severities};
 use inputs::Inputs;
 
 /// What every result depends on beside its own name.
@@ -38,13 +38,10 @@ pub fn run(args: &CorruptArgs) -> Result<ExitCode> {
         .num_threads(threads)
         .build_global()
         .context("cannot start the worker threads")?;
-    let mut severities = args.severity.clone();
-    severities.sort_unstable();
-    severities.dedup();
     let plan = Plan {
         args,
         corruptions: corruptions(&args.corruption)?,
-        severities: severities.into_iter().map(Severity::new).collect::<Result<_, _>>()?,
+        severities: severities(&args.severity)?,
         interrupt: Interrupt::watch()?,
     };
     if args.sheet {

@@ -13,7 +13,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use crate::interrupt::Interrupt;
-use crate::second::corruption::corrupted;
+use crate::second::corruption::corrupting;
 use crate::second::extract::{Extracted, Reader};
 use crate::second::source::{Labelled, Network, batch_norm_logits};
 
@@ -113,15 +113,9 @@ impl Runs<'_> {
     }
 
     fn reader(&self, condition: &Condition) -> Result<Arc<Reader>> {
-        let set = Arc::clone(&self.labelled.set);
-        let Some(name) = &condition.corruption else {
-            return Ok(self.labelled.reader());
-        };
+        let read = self.labelled.reader();
+        let Some(name) = &condition.corruption else { return Ok(read) };
         let corruption = Corruption::from_name(name).context("no such corruption")?;
-        let (severity, seed) = (Severity::new(condition.severity)?, self.seed);
-        Ok(Arc::new(move |number| {
-            let picture = set.picture(number)?;
-            corrupted(picture, corruption, severity, seed, number as u64)
-        }))
+        Ok(corrupting(read, corruption, Severity::new(condition.severity)?, self.seed))
     }
 }
