@@ -65,6 +65,8 @@
 //! [`reflect::fit`] makes such a head from features, [`measure::compare`] says whether it helps, and with the feature
 //! `train` the module `train` trains a network of the zoo.
 
+/// The corruptions of ImageNet-C and CIFAR-10-C.
+pub use introspective_corrupt as corrupt;
 /// Labelled sets, named arrays, holding out, augmentation.
 pub use introspective_data as data;
 pub use introspective_data::{Picture, PictureError, PictureInfo, decode, find_pictures, read};
