@@ -89,6 +89,34 @@ pub fn curves(method: &Method<'_>, labels: &[usize], bins: usize) -> Result<Curv
     })
 }
 
+/// The reliability diagram of all seeds of a method together.
+pub(crate) fn reliability_of_seeds(
+    method: &Method<'_>,
+    labels: &[usize],
+    bins: usize,
+) -> Result<Vec<ReliabilityBin>, MeasureError> {
+    let seeds = method.checked(labels)?;
+    let seeds: Vec<Confidences> =
+        seeds.iter().map(|checked| Confidences::new(checked, labels)).collect();
+    Ok(binned(&seeds, bins))
+}
+
+/// Diagrams with the same bins as one of all their images.
+pub(crate) fn merged(diagrams: &[&[ReliabilityBin]]) -> Vec<ReliabilityBin> {
+    let Some(first) = diagrams.first() else { return Vec::new() };
+    let bin = |(place, bin): (usize, &ReliabilityBin)| {
+        let parts = || diagrams.iter().filter_map(move |diagram| diagram.get(place));
+        let count: usize = parts().map(|part| part.count).sum();
+        let mean = |of: &dyn Fn(&ReliabilityBin) -> Option<f64>| {
+            let sum: f64 = parts().filter_map(|part| Some(part.count as f64 * of(part)?)).sum();
+            (count > 0).then(|| sum / count as f64)
+        };
+        let (confidence, accuracy) = (mean(&|part| part.confidence), mean(&|part| part.accuracy));
+        ReliabilityBin { low: bin.low, high: bin.high, count, confidence, accuracy }
+    };
+    first.iter().enumerate().map(bin).collect()
+}
+
 fn binned(seeds: &[Confidences], bins: usize) -> Vec<ReliabilityBin> {
     let mut sums = vec![(0usize, 0.0, 0usize); bins];
     for seed in seeds {

@@ -1,6 +1,8 @@
 //! Methods under many conditions, against values computed by hand.
 
-use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method, Row, compare};
+use introspective_measure::{
+    CompareOptions, Condition, Conditions, Group, Method, Outputs, Row, compare, reliability,
+};
 use ndarray::Array2;
 
 const LABELS: [usize; 4] = [0, 1, 0, 1];
@@ -87,6 +89,14 @@ fn means_and_the_mean_corruption_error() {
     close(row("all", "g").relative_ece.unwrap().value, own / first - 1.0);
     assert_eq!(row("all", "f").relative_ece, None);
     assert_eq!(row("all", "g").accuracy_of_seeds.len(), 1);
+
+    // a group's diagram is that of its images together
+    let diagram = &row("severity-1", "g").reliability;
+    assert_eq!(diagram.iter().map(|bin| bin.count).sum::<usize>(), 400);
+    let right: f64 = diagram.iter().filter_map(|bin| Some(bin.count as f64 * bin.accuracy?)).sum();
+    close(right / 400.0, row("severity-1", "g").metrics.accuracy.value);
+    let one = reliability(Outputs::Logits(cells[0].1[1].view()), &labels, 15).unwrap();
+    assert_eq!(row("clean", "g").reliability, one);
 
     // one condition is what `compare` makes of it
     let compared = compare(&methods(&cells[1].1), &labels, &options()).unwrap();

@@ -90,9 +90,10 @@ fn methods_stand_apart_by_what_they_use() {
     assert_eq!(heads(tables[0]), ["f1 seed", "reflection1 seed"]);
     assert_eq!(heads(tables[1]), ["<b>-batch1 seed", "f-matched1 seed"]);
     assert!(heads(tables[2])[0].starts_with("reflection minus f-matched"));
-    // two figures by severity, two by corruption, each with a description
+    // two figures by severity, two by corruption, and of three methods two diagrams, each with a description
     let figures = document.descendants().filter(|n| n.tag_name().name() == "figure").count();
-    assert_eq!(figures, 4);
+    assert_eq!(figures, 4 + 2 * 3);
+    assert!(page.contains("Reliability diagram of f-matched, corrupted, 360 images"));
     assert!(page.contains("ECE under each corruption") && page.contains("f-batch-norm"));
     assert!(text(document.root_element()).contains("Study & <more>"));
 }
@@ -147,6 +148,8 @@ fn without_corruptions_there_are_no_figures() {
     table.contrasts.clear();
     let page = page(&table);
     let document = parsed(&page);
-    assert_eq!(document.descendants().filter(|n| n.tag_name().name() == "svg").count(), 0);
+    assert!(!page.contains("by severity") && !page.contains(", corrupted, "));
+    let figures = document.descendants().filter(|n| n.tag_name().name() == "figure").count();
+    assert_eq!(figures, 3);
     assert_eq!(document.descendants().filter(|n| n.tag_name().name() == "table").count(), 2);
 }

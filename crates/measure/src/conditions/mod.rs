@@ -2,7 +2,10 @@
 
 mod table;
 
-use crate::{CompareOptions, Estimate, MeasureError, Method, Metric, Resampling, Sampled};
+use crate::curves::{merged, reliability_of_seeds};
+use crate::{
+    CompareOptions, Estimate, MeasureError, Method, Metric, ReliabilityBin, Resampling, Sampled,
+};
 
 pub use table::{Cell, CellMethod, Condition, Contrasted, Group, Row, Table};
 
@@ -14,6 +17,8 @@ pub struct Conditions {
     labels: Vec<usize>,
     names: Vec<String>,
     conditions: Vec<(Condition, Vec<Sampled>)>,
+    /// Of each condition and method.
+    diagrams: Vec<Vec<Vec<ReliabilityBin>>>,
     options: CompareOptions,
 }
 
@@ -28,6 +33,7 @@ impl Conditions {
             labels,
             names: Vec::new(),
             conditions: Vec::new(),
+            diagrams: Vec::new(),
             options: options.clone(),
         })
     }
@@ -44,14 +50,20 @@ impl Conditions {
         } else if names != self.names {
             return Err(self.other_methods(&condition, &names));
         }
-        let sampled = methods.iter().map(|method| {
-            self.resampling.sample(method, &self.labels).map_err(|source| MeasureError::Condition {
+        let sample = |method: &Method<'_>| {
+            let diagram = reliability_of_seeds(method, &self.labels, self.options.bins)?;
+            Ok((self.resampling.sample(method, &self.labels)?, diagram))
+        };
+        let sampled = methods.iter().map(sample).collect::<Result<Vec<_>>>();
+        let (sampled, diagrams) = sampled
+            .map_err(|source| MeasureError::Condition {
                 condition: condition.name(),
                 source: Box::new(source),
-            })
-        });
-        let sampled = sampled.collect::<Result<_>>()?;
+            })?
+            .into_iter()
+            .unzip();
         self.conditions.push((condition, sampled));
+        self.diagrams.push(diagrams);
         Ok(())
     }
 
@@ -130,9 +142,16 @@ impl Conditions {
                 relative_ece: first.and_then(|first| self.relative(mean, first)),
                 accuracy_of_seeds: mean.of_seeds(Metric::Accuracy).collect(),
                 ece_of_seeds: mean.of_seeds(Metric::Ece).collect(),
+                reliability: self.diagram(indices, method),
             }
         };
         means.iter().enumerate().map(row).collect()
+    }
+
+    fn diagram(&self, indices: &[usize], method: usize) -> Vec<ReliabilityBin> {
+        let diagrams: Vec<&[ReliabilityBin]> =
+            indices.iter().map(|&index| &self.diagrams[index][method][..]).collect();
+        merged(&diagrams)
     }
 
     /// None for the images as they are, and where the first method makes no mistakes to divide by.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Estimate, Metrics};
+use crate::{Estimate, Metrics, ReliabilityBin};
 
 /// What was done to the images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +92,8 @@ pub struct Row {
     pub accuracy_of_seeds: Vec<f64>,
     /// ECE of each seed.
     pub ece_of_seeds: Vec<f64>,
+    /// The reliability diagram of all the group's images and seeds together.
+    pub reliability: Vec<ReliabilityBin>,
 }
 
 /// One method held against another in a group of conditions.

@@ -3,7 +3,7 @@
 use introspective_measure::{Estimate, Metric, Metrics, Row, Table};
 
 use super::conditions_plots::{by_corruption, by_severity, row};
-use super::curves::key;
+use super::curves::{FEW, key, reliability};
 use super::html::{escape, name, number, several};
 use super::page::{EvaluationFacts, Verdict, about, differing, notes, percent, scrolled, skipped};
 
@@ -56,6 +56,7 @@ pub fn conditions_page(table: &Table, transductive: &[String], facts: &Evaluatio
     );
     page += &contrasts(table);
     page += &figures(table, &methods);
+    page += &diagrams(table, &methods);
     page += &skipped(&facts.skipped);
     page += &about(&facts.facts);
     page + "</main>\n</body>\n</html>\n"
@@ -199,5 +200,28 @@ fn figures(table: &Table, methods: &[&str]) -> String {
         "<section>\n<h2>By severity and by corruption</h2>\n<ul class=\"legend\">\n{legend}</ul>\n<div class=\"pairs\">\n{}</div>\n\
          </section>\n",
         all.concat()
+    )
+}
+
+/// Reliability diagrams, clean beside corrupted.
+fn diagrams(table: &Table, methods: &[&str]) -> String {
+    let figure = |group: &str, method: &str| {
+        let row = row(table, group, method)?;
+        let caption = format!("{}, {group}", escape(method));
+        let drawing = reliability(&format!("{method}, {group}"), &row.reliability);
+        Some(format!("<figure>\n<figcaption>{caption}</figcaption>\n{drawing}</figure>\n"))
+    };
+    let drawn = DRAWN.into_iter().filter(|name| methods.contains(name));
+    let both: String = drawn
+        .flat_map(|method| ["clean", "corrupted"].map(|group| figure(group, method)))
+        .flatten()
+        .collect();
+    if both.is_empty() {
+        return both;
+    }
+    format!(
+        "<section>\n<h2>Reliability, clean and corrupted</h2>\n<p>Bars: accuracy of the images in each bin of the confidence, pale \
+         for fewer than {FEW} images. Rings: mean confidence of the bin. Below the dashed line the method is too sure. Grey: share \
+         of the images in each bin; all conditions and seeds together.</p>\n<div class=\"grid\">\n{both}</div>\n</section>\n"
     )
 }
