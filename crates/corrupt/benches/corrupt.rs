@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn timed(count: usize) -> Result<(), Box<dyn std::error::Error>> {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
     let pictures: Vec<Array3<u8>> = (0..count).map(|n| picture(224, n)).collect();
+    // tables and windows are made once a process, the package's frost is read for every picture
     for corruption in Corruption::ALL {
         let start = Instant::now();
         let sums: Result<Vec<u64>, _> = threads.install(|| {

@@ -26,6 +26,32 @@ impl Picture<'_> {
     pub(crate) fn to_f32(self) -> Vec<f32> {
         self.pixels.iter().map(|&sample| f32::from(sample)).collect()
     }
+
+    /// The picture mixed with a layer, pixel by pixel: the bytes of `mix(sample, channel, what the layer has there)`.
+    pub(crate) fn mixed<L>(
+        self,
+        layer: impl Iterator<Item = L>,
+        mix: impl Fn(f32, usize, &L) -> f32,
+    ) -> Vec<u8> {
+        match self.channels {
+            1 => self.mixed_of::<1, L>(layer, mix),
+            _ => self.mixed_of::<3, L>(layer, mix),
+        }
+    }
+
+    fn mixed_of<const C: usize, L>(
+        self,
+        layer: impl Iterator<Item = L>,
+        mix: impl Fn(f32, usize, &L) -> f32,
+    ) -> Vec<u8> {
+        let mut bytes = vec![0; self.pixels.len()];
+        let (out, _) = bytes.as_chunks_mut::<C>();
+        let (pixels, _) = self.pixels.as_chunks::<C>();
+        for ((out, pixel), layer) in out.iter_mut().zip(pixels).zip(layer) {
+            *out = std::array::from_fn(|c| to_byte(mix(f32::from(pixel[c]), c, &layer)));
+        }
+        bytes
+    }
 }
 
 /// What a whole number may have lost to rounding and still be taken for it.

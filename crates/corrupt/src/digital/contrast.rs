@@ -26,9 +26,11 @@ pub(crate) fn contrast(picture: Picture<'_>, severity: Severity) -> Vec<u8> {
         let mean = sum as f64 / count;
         std::array::from_fn(|x| to_byte(((x as f64 - mean) * left + mean) as f32))
     });
-    let mut out = Vec::with_capacity(picture.pixels.len());
-    for pixel in picture.pixels.chunks_exact(channels) {
-        out.extend(pixel.iter().zip(&bytes).map(|(&x, bytes)| bytes[usize::from(x)]));
+    let mut out = picture.pixels.to_vec();
+    for pixel in out.chunks_exact_mut(channels) {
+        for (x, bytes) in pixel.iter_mut().zip(&bytes) {
+            *x = bytes[usize::from(*x)];
+        }
     }
     out
 }

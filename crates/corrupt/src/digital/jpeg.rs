@@ -12,7 +12,7 @@ use crate::vectors::vectorized;
 use crate::corruption::Severity;
 use crate::parameters::{Kind, Table};
 use crate::picture::Picture;
-use transform::{forward, inverse};
+use transform::{Block, forward, inverse};
 
 /// The quality, 1 to 100.
 const QUALITY: Table<1> = Table {
@@ -29,7 +29,7 @@ pub(crate) fn jpeg(picture: Picture<'_>, severity: Severity) -> Vec<u8> {
     let quality = quality.round() as i32;
     let luma_table = scaled(&LUMA, quality);
     if picture.channels == 1 {
-        let mut plane = Plane::of(picture, 8, |pixel| pixel[0]);
+        let mut plane = Plane::grey(picture);
         plane.compress(&luma_table);
         return plane.cropped(picture.height, picture.width);
     }
@@ -46,7 +46,7 @@ pub(crate) fn jpeg(picture: Picture<'_>, severity: Severity) -> Vec<u8> {
 }
 
 /// Annex K.1, rows from the lowest vertical frequency.
-const LUMA: [[i32; 8]; 8] = [
+const LUMA: Block = [
     [16, 11, 10, 16, 24, 40, 51, 61],
     [12, 12, 14, 19, 26, 58, 60, 55],
     [14, 13, 16, 24, 40, 57, 69, 56],
@@ -58,7 +58,7 @@ const LUMA: [[i32; 8]; 8] = [
 ];
 
 /// Annex K.2.
-const CHROMA: [[i32; 8]; 8] = [
+const CHROMA: Block = [
     [17, 18, 24, 47, 99, 99, 99, 99],
     [18, 21, 26, 66, 99, 99, 99, 99],
     [24, 26, 56, 99, 99, 99, 99, 99],
@@ -70,7 +70,7 @@ const CHROMA: [[i32; 8]; 8] = [
 ];
 
 /// A table at a quality: the percentage 5000 / q below 50, 200 - 2 q from there on; entries from 1 to 255.
-fn scaled(table: &[[i32; 8]; 8], quality: i32) -> [[i32; 8]; 8] {
+fn scaled(table: &Block, quality: i32) -> Block {
     let percent = if quality < 50 { 5000 / quality } else { 200 - 2 * quality };
     table.map(|row| row.map(|entry| ((entry * percent + 50) / 100).clamp(1, 255)))
 }
@@ -83,24 +83,34 @@ struct Plane {
 }
 
 impl Plane {
-    /// A channel of a picture, the outermost pixels repeated up to the next multiple of `block`.
-    fn of(picture: Picture<'_>, block: usize, value: impl Fn(&[u8]) -> u8) -> Plane {
+    /// A channel of a picture's size, rounded up to a multiple of `block`, still black.
+    fn empty(picture: Picture<'_>, block: usize) -> Plane {
         let height = picture.height.next_multiple_of(block);
         let width = picture.width.next_multiple_of(block);
-        let mut samples = Vec::with_capacity(height * width);
-        for row in picture.pixels.chunks_exact(picture.stride()) {
-            samples.extend(row.chunks_exact(picture.channels).map(&value));
-            let last = samples[samples.len() - 1];
-            samples.resize(samples.len().next_multiple_of(width), last);
+        Plane { samples: vec![0; height * width], height, width }
+    }
+
+    /// A grey picture, the outermost pixels repeated up to whole blocks of 8 x 8.
+    fn grey(picture: Picture<'_>) -> Plane {
+        let mut plane = Plane::empty(picture, 8);
+        let rows = picture.pixels.chunks_exact(picture.width);
+        for (out, row) in plane.samples.chunks_exact_mut(plane.width).zip(rows) {
+            out[..row.len()].copy_from_slice(row);
+            out[row.len()..].fill(row[row.len() - 1]);
         }
-        for _ in picture.height..height {
-            samples.extend_from_within(samples.len() - width..);
+        plane.repeat_last_row(picture.height);
+        plane
+    }
+
+    /// Repeats the last of so many rows in all that follow.
+    fn repeat_last_row(&mut self, rows: usize) {
+        for row in rows..self.height {
+            self.samples.copy_within((rows - 1) * self.width..rows * self.width, row * self.width);
         }
-        Plane { samples, height, width }
     }
 
     /// Transforms, quantises and transforms back every block of 8 x 8.
-    fn compress(&mut self, table: &[[i32; 8]; 8]) {
+    fn compress(&mut self, table: &Block) {
         // the forward transform gives eight times the coefficients
         let steps = table.map(|row| row.map(|entry| 8 * entry));
         // a quotient of less than 2^20, by a factor instead of a division, which vectors do not have
@@ -141,11 +151,11 @@ fn compress_block(
     strip: &mut [u8],
     width: usize,
     x: usize,
-    table: &[[i32; 8]; 8],
-    steps: &[[i32; 8]; 8],
+    table: &Block,
+    steps: &Block,
     inverses: &[[f32; 8]; 8],
 ) {
-    let mut block = [[0i32; 8]; 8];
+    let mut block: Block = [[0; 8]; 8];
     for (row, samples) in block.iter_mut().zip(strip.chunks_exact(width)) {
         for (value, &sample) in row.iter_mut().zip(&samples[x..x + 8]) {
             *value = i32::from(sample) - 128;

@@ -2,7 +2,7 @@
 
 use crate::corruption::Severity;
 use crate::parameters::{Kind, Table};
-use crate::picture::{Picture, to_byte};
+use crate::picture::Picture;
 use crate::random::Stream;
 
 /// How thick, and how fast smaller clouds are fainter: by the square of this at half the size.
@@ -22,17 +22,9 @@ pub(crate) fn fog(picture: Picture<'_>, severity: Severity, stream: &mut Stream)
     let gain = brightest / (brightest + thickness);
     let side = picture.height.max(picture.width).next_power_of_two();
     let plasma = Plasma::new(side, decay as f32, stream);
-    let mut bytes = Vec::with_capacity(picture.pixels.len());
     let scale = thickness / (plasma.highest - plasma.lowest).max(f32::MIN_POSITIVE);
-    for (row, heights) in
-        picture.pixels.chunks_exact(picture.stride()).zip(plasma.heights.chunks_exact(side))
-    {
-        for (pixel, height) in row.chunks_exact(picture.channels).zip(heights) {
-            let fog = (height - plasma.lowest) * scale;
-            bytes.extend(pixel.iter().map(|&x| to_byte((f32::from(x) + fog) * gain)));
-        }
-    }
-    bytes
+    let heights = plasma.heights.chunks_exact(side).flat_map(|row| &row[..picture.width]);
+    picture.mixed(heights, |x, _, height| (x + (*height - plasma.lowest) * scale) * gain)
 }
 
 /// A random landscape by the diamond-square algorithm, on a torus.

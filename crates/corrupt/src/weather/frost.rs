@@ -6,7 +6,7 @@ mod window;
 
 use crate::corruption::Severity;
 use crate::parameters::{Kind, Table};
-use crate::picture::{Picture, luma, to_byte};
+use crate::picture::{Picture, luma};
 use crate::random::Stream;
 use window::{SIDE, Window};
 
@@ -44,10 +44,9 @@ pub(crate) fn frost(picture: Picture<'_>, severity: Severity, stream: &mut Strea
     let swapped = turn & 4 != 0;
 
     let (of_picture, of_frost) = (of_picture as f32, of_frost as f32);
-    let mut bytes = Vec::with_capacity(picture.pixels.len());
-    let mut pixels = picture.pixels.chunks_exact(picture.channels);
-    for &(above, below, down) in &rows {
-        for (&(before, after, right), pixel) in columns.iter().zip(&mut pixels) {
+    let grey = picture.channels == 1;
+    let ice = rows.iter().flat_map(|&(above, below, down)| {
+        columns.iter().map(move |&(before, after, right)| {
             let at = |y: usize, x: usize| {
                 let place = if swapped { x * SIDE + y } else { y * SIDE + x };
                 window.pixels[place].map(f32::from)
@@ -59,14 +58,8 @@ pub(crate) fn frost(picture: Picture<'_>, severity: Severity, stream: &mut Strea
                 let lower = corners[2][c] + right * (corners[3][c] - corners[2][c]);
                 upper + down * (lower - upper)
             });
-            let ice = if pixel.len() == 1 { [luma(ice[0], ice[1], ice[2]); 3] } else { ice };
-            bytes.extend(
-                pixel
-                    .iter()
-                    .zip(ice)
-                    .map(|(&x, ice)| to_byte(of_picture * f32::from(x) + of_frost * ice)),
-            );
-        }
-    }
-    bytes
+            if grey { [luma(ice[0], ice[1], ice[2]); 3] } else { ice }
+        })
+    });
+    picture.mixed(ice, |x, channel, ice| of_picture * x + of_frost * ice[channel])
 }

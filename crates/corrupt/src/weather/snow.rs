@@ -4,7 +4,7 @@ use crate::bilinear::Axis;
 use crate::blur::motion::trail;
 use crate::corruption::Severity;
 use crate::parameters::{Kind, Table};
-use crate::picture::{Picture, luma, to_byte};
+use crate::picture::{Picture, luma};
 use crate::random::{Stream, Ziggurat};
 
 /// Mean and standard deviation of the noise that flakes are made from, their size, the threshold they must reach, radius and
@@ -57,25 +57,14 @@ pub(crate) fn snow(picture: Picture<'_>, severity: Severity, stream: &mut Stream
     let share = share as f32;
     let whitish = |x: f32, luma: f32| share * x + (1.0 - share) * x.max(1.5 * luma + 127.5);
     let snow = layer.iter().zip(layer.iter().rev()).map(|(falling, rising)| falling + rising);
-    let mut bytes = vec![0; picture.pixels.len()];
-    match picture.channels {
-        1 => {
-            for ((out, &x), snow) in bytes.iter_mut().zip(picture.pixels).zip(snow) {
-                let x = f32::from(x);
-                *out = to_byte(whitish(x, x) + snow);
-            }
-        }
-        _ => {
-            let (pixels, _) = picture.pixels.as_chunks::<3>();
-            let (out, _) = bytes.as_chunks_mut::<3>();
-            for ((out, pixel), snow) in out.iter_mut().zip(pixels).zip(snow) {
-                let [r, g, b] = pixel.map(f32::from);
-                let luma = luma(r, g, b);
-                *out = [r, g, b].map(|x| to_byte(whitish(x, luma) + snow));
-            }
-        }
+    if picture.channels == 1 {
+        return picture.mixed(snow, |x, _, snow| whitish(x, x) + snow);
     }
-    bytes
+    let lumas = picture.pixels.as_chunks::<3>().0.iter().map(|pixel| {
+        let [r, g, b] = pixel.map(f32::from);
+        luma(r, g, b)
+    });
+    picture.mixed(snow.zip(lumas), |x, _, (snow, luma)| whitish(x, *luma) + snow)
 }
 
 /// Normal noise for the middle of an image, enlarged to the whole of it.

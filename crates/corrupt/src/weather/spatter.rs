@@ -1,6 +1,8 @@
 //! Drops on the lens.
 
+mod distances;
 mod drops;
+mod outlines;
 
 use crate::border::Border;
 use crate::convolve::{gaussian_kernel, separable};
@@ -87,11 +89,5 @@ fn paint(
     // the grey that imagecorruptions makes of a colour
     let grey = [0.2989 * r + 0.587 * g + 0.114 * b; 3];
     let colour = if picture.channels == 1 { grey } else { colour };
-    let mut bytes = Vec::with_capacity(picture.pixels.len());
-    for (pixel, &m) in picture.pixels.chunks_exact(picture.channels).zip(layer) {
-        bytes.extend(
-            pixel.iter().zip(colour).map(|(&x, colour)| to_byte(mix(f32::from(x), colour, m))),
-        );
-    }
-    bytes
+    picture.mixed(layer.iter(), |x, channel, &&m| mix(x, colour[channel], m))
 }

@@ -17,104 +17,101 @@ const INNER: i32 = fixed(2.562_915_447);
 const EVEN_PAIR: i32 = fixed(1.961_570_560);
 const ODD_PAIR: i32 = fixed(0.390_180_644);
 
-/// Eight values at once: the same place in eight rows or columns.
-type Lanes = [i32; 8];
-
-#[inline(always)]
-fn each(a: Lanes, b: Lanes, f: impl Fn(i32, i32) -> i32) -> Lanes {
-    std::array::from_fn(|i| f(a[i], b[i]))
-}
-
-#[inline(always)]
-fn add(a: Lanes, b: Lanes) -> Lanes {
-    each(a, b, i32::wrapping_add)
-}
-
-#[inline(always)]
-fn sub(a: Lanes, b: Lanes) -> Lanes {
-    each(a, b, i32::wrapping_sub)
-}
-
-#[inline(always)]
-fn times(a: Lanes, factor: i32) -> Lanes {
-    a.map(|x| x.wrapping_mul(factor))
-}
+/// A block of samples or coefficients, rows from the uppermost or from the lowest vertical frequency.
+pub(super) type Block = [[i32; 8]; 8];
 
 /// Divided by 2^bits, rounded, halves up.
 #[inline(always)]
-fn rounded(a: Lanes, bits: i32) -> Lanes {
-    a.map(|x| x.wrapping_add(1 << (bits - 1)) >> bits)
+fn rounded(x: i32, bits: i32) -> i32 {
+    (x + (1 << (bits - 1))) >> bits
 }
 
 #[inline(always)]
-fn transpose(block: &mut [Lanes; 8]) {
-    *block = std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]));
+fn transpose(block: &Block) -> Block {
+    let mut out = [[0; 8]; 8];
+    for i in 0..8 {
+        for j in 0..8 {
+            out[j][i] = block[i][j];
+        }
+    }
+    out
 }
 
 /// The part that both directions share: four values, turned against each other by the odd angles.
 #[inline(always)]
-fn odd_part([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
-    let (even, odd) = (add(a, c), add(b, d));
-    let both = times(add(even, odd), C3);
-    let (even, odd) = (sub(both, times(even, EVEN_PAIR)), sub(both, times(odd, ODD_PAIR)));
-    let (outer, inner) = (times(add(a, d), OUTER), times(add(b, c), INNER));
+fn odd_part([a, b, c, d]: [i32; 4]) -> [i32; 4] {
+    let (even, odd) = (a + c, b + d);
+    let both = C3 * (even + odd);
+    let (even, odd) = (both - EVEN_PAIR * even, both - ODD_PAIR * odd);
+    let (outer, inner) = (OUTER * (a + d), INNER * (b + c));
     [
-        add(sub(times(a, ODD[0]), outer), even),
-        add(sub(times(b, ODD[1]), inner), odd),
-        add(sub(times(c, ODD[2]), inner), even),
-        add(sub(times(d, ODD[3]), outer), odd),
+        ODD[0] * a - outer + even,
+        ODD[1] * b - inner + odd,
+        ODD[2] * c - inner + even,
+        ODD[3] * d - outer + odd,
     ]
 }
 
-/// One direction, over the first index. `whole` are digits that the first direction keeps and the second takes away.
+/// Down the columns; a loop over columns, so that vectors take eight at once. The first of two passes keeps two digits more,
+/// which the second takes away.
 #[inline(always)]
-fn forward_pass(x: &mut [Lanes; 8], first: bool) {
-    let sums: [Lanes; 4] = std::array::from_fn(|i| add(x[i], x[7 - i]));
-    let differences: [Lanes; 4] = std::array::from_fn(|i| sub(x[3 - i], x[4 + i]));
-    let (outer, inner) = (add(sums[0], sums[3]), add(sums[1], sums[2]));
-    let (a, b) = (sub(sums[0], sums[3]), sub(sums[1], sums[2]));
-    let turned = times(add(a, b), C6);
-    let even = |x: Lanes| if first { x.map(|x| x << 2) } else { rounded(x, 2) };
-    let bits = if first { 11 } else { 15 };
-    x[0] = even(add(outer, inner));
-    x[4] = even(sub(outer, inner));
-    x[2] = rounded(add(turned, times(a, C2_MINUS_C6)), bits);
-    x[6] = rounded(sub(turned, times(b, C2_PLUS_C6)), bits);
-    let odd = odd_part(differences);
-    for (k, value) in [7, 5, 3, 1].into_iter().zip(odd) {
-        x[k] = rounded(value, bits);
+fn forward_pass(x: &mut Block, first: bool) {
+    for i in 0..8 {
+        let (s0, s1, s2, s3) =
+            (x[0][i] + x[7][i], x[1][i] + x[6][i], x[2][i] + x[5][i], x[3][i] + x[4][i]);
+        let differences =
+            [x[3][i] - x[4][i], x[2][i] - x[5][i], x[1][i] - x[6][i], x[0][i] - x[7][i]];
+        let (outer, inner, a, b) = (s0 + s3, s1 + s2, s0 - s3, s1 - s2);
+        let turned = C6 * (a + b);
+        let even = |x: i32| if first { x << 2 } else { rounded(x, 2) };
+        let bits = if first { 11 } else { 15 };
+        x[0][i] = even(outer + inner);
+        x[4][i] = even(outer - inner);
+        x[2][i] = rounded(turned + C2_MINUS_C6 * a, bits);
+        x[6][i] = rounded(turned - C2_PLUS_C6 * b, bits);
+        let [o7, o5, o3, o1] = odd_part(differences);
+        x[7][i] = rounded(o7, bits);
+        x[5][i] = rounded(o5, bits);
+        x[3][i] = rounded(o3, bits);
+        x[1][i] = rounded(o1, bits);
     }
 }
 
 /// Eight times the coefficients of a block; rows first.
 #[inline(always)]
-pub(super) fn forward(block: &mut [Lanes; 8]) {
-    transpose(block);
-    forward_pass(block, true);
-    transpose(block);
+pub(super) fn forward(block: &mut Block) {
+    let mut turned = transpose(block);
+    forward_pass(&mut turned, true);
+    *block = transpose(&turned);
     forward_pass(block, false);
 }
 
 #[inline(always)]
-fn inverse_pass(x: &mut [Lanes; 8], bits: i32) {
-    let turned = times(add(x[2], x[6]), C6);
-    let (a, b) = (sub(turned, times(x[6], C2_PLUS_C6)), add(turned, times(x[2], C2_MINUS_C6)));
-    let (plus, minus) = (times(add(x[0], x[4]), 1 << 13), times(sub(x[0], x[4]), 1 << 13));
-    let even = [add(plus, b), add(minus, a), sub(minus, a), sub(plus, b)];
-    let odd = odd_part([x[7], x[5], x[3], x[1]]);
-    for i in 0..4 {
-        x[i] = rounded(add(even[i], odd[3 - i]), bits);
-        x[7 - i] = rounded(sub(even[i], odd[3 - i]), bits);
+fn inverse_pass(x: &mut Block, bits: i32) {
+    for i in 0..8 {
+        let turned = C6 * (x[2][i] + x[6][i]);
+        let (a, b) = (turned - C2_PLUS_C6 * x[6][i], turned + C2_MINUS_C6 * x[2][i]);
+        let (plus, minus) = ((x[0][i] + x[4][i]) << 13, (x[0][i] - x[4][i]) << 13);
+        let (e0, e1, e2, e3) = (plus + b, minus + a, minus - a, plus - b);
+        let [o3, o2, o1, o0] = odd_part([x[7][i], x[5][i], x[3][i], x[1][i]]);
+        x[0][i] = rounded(e0 + o0, bits);
+        x[7][i] = rounded(e0 - o0, bits);
+        x[1][i] = rounded(e1 + o1, bits);
+        x[6][i] = rounded(e1 - o1, bits);
+        x[2][i] = rounded(e2 + o2, bits);
+        x[5][i] = rounded(e2 - o2, bits);
+        x[3][i] = rounded(e3 + o3, bits);
+        x[4][i] = rounded(e3 - o3, bits);
     }
 }
 
 /// The samples of a block of coefficients, around 0; columns first.
 #[inline(always)]
-pub(super) fn inverse(block: &mut [Lanes; 8]) {
+pub(super) fn inverse(block: &mut Block) {
     inverse_pass(block, 11);
-    transpose(block);
-    inverse_pass(block, 18);
-    transpose(block);
+    let mut turned = transpose(block);
+    inverse_pass(&mut turned, 18);
+    *block = transpose(&turned);
 }
 
 #[cfg(test)]
@@ -123,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_transform_is_the_cosine_transform_and_its_inverse_undoes_it() {
-        let pixels: [Lanes; 8] = std::array::from_fn(|y| {
+        let pixels: Block = std::array::from_fn(|y| {
             std::array::from_fn(|x| ((37 * y * y + 61 * x + 13 * x * y) % 256) as i32 - 128)
         });
         let mut block = pixels;

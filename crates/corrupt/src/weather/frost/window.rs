@@ -28,8 +28,8 @@ struct Style {
     /// How strong the film is, its haze and its wrinkles, beside crystals of about 1.
     haze: f32,
     wrinkles: f32,
-    /// How many blades, and how long at most.
-    blades: (usize, f32),
+    /// How many blades, how long at most, and how wide in relation to that.
+    blades: (usize, f32, f32),
     /// How many ferns and stars, and how long their stems at most.
     ferns: (usize, f32),
     stars: (usize, f32),
@@ -42,7 +42,7 @@ const STYLES: [Style; Window::COUNT] = [
         spread: [27.0, 17.0, 15.0],
         haze: 1.2,
         wrinkles: 0.7,
-        blades: (500, 26.0),
+        blades: (500, 26.0, 0.05),
         ferns: (0, 0.0),
         stars: (0, 0.0),
     },
@@ -52,7 +52,7 @@ const STYLES: [Style; Window::COUNT] = [
         spread: [22.0, 22.0, 22.0],
         haze: 0.4,
         wrinkles: 0.1,
-        blades: (2600, 110.0),
+        blades: (1900, 90.0, 0.13),
         ferns: (0, 0.0),
         stars: (0, 0.0),
     },
@@ -62,7 +62,7 @@ const STYLES: [Style; Window::COUNT] = [
         spread: [23.0, 22.0, 21.0],
         haze: 0.3,
         wrinkles: 0.1,
-        blades: (1200, 60.0),
+        blades: (1200, 60.0, 0.08),
         ferns: (90, 150.0),
         stars: (0, 0.0),
     },
@@ -72,7 +72,7 @@ const STYLES: [Style; Window::COUNT] = [
         spread: [29.0, 29.0, 30.0],
         haze: 0.3,
         wrinkles: 0.3,
-        blades: (9000, 12.0),
+        blades: (9000, 12.0, 0.1),
         ferns: (0, 0.0),
         stars: (60, 36.0),
     },
@@ -82,7 +82,7 @@ const STYLES: [Style; Window::COUNT] = [
         spread: [45.0, 44.0, 42.0],
         haze: 0.5,
         wrinkles: 0.1,
-        blades: (300, 30.0),
+        blades: (300, 30.0, 0.05),
         ferns: (60, 110.0),
         stars: (150, 60.0),
     },
@@ -109,7 +109,7 @@ impl Window {
                 x,
                 angle: stream.uniform(0.0, 2.0 * PI),
                 length,
-                width: 1.0 + length * stream.uniform(0.02, 0.07),
+                width: 1.0 + length * style.blades.2 * stream.uniform(0.4, 1.4),
                 shade: stream.uniform(-1.0, 1.0),
             };
             ice.lay(&blade);
