@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::{LabelledSet, OpenOptions, Split};
 use introspective_network::{Architecture, ClassNames, Interpolation, Method, Opened};
 use introspective_train::{
-    Augmentation, Begin, End, Epoch, News, Normal, Optimizer, Plan, Processor, Report, Schedule,
-    Settings, Start,
+    Augmentation, Begin, End, Epoch, News, Normal, Optimizer, Plan, Processor, Report, Robust,
+    Schedule, Settings, Start,
 };
 
 use crate::interrupt::Interrupt;
@@ -63,6 +63,13 @@ pub struct TrainArgs {
     /// What is done to a picture each time it is trained on.
     #[arg(long, value_enum, default_value = "crop-flip")]
     pub augment: AugmentArg,
+    /// What is done to it after that, so that the network withstands pictures that are worse than those it learns from:
+    /// Gaussian noise of up to 0.1, or AugMix, whose consistency loss makes a step take about three times as long.
+    #[arg(long, value_enum, default_value = "none")]
+    pub robust: RobustArg,
+    /// AugMix without its consistency loss: mixtures take the place of pictures, at little cost.
+    #[arg(long)]
+    pub no_jsd: bool,
     /// Side of the network's input in pixels: the short side of a picture becomes as long, and the middle is kept [default: what
     /// --model says, else 32 for the networks for small pictures, 224 for others].
     #[arg(long, value_name = "PIXELS")]
@@ -127,6 +134,14 @@ pub enum AugmentArg {
     CropFlip,
 }
 
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RobustArg {
+    None,
+    GaussianNoise,
+    #[value(name = "augmix")]
+    AugMix,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub enum DeviceArg {
     Cpu,
@@ -160,7 +175,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
             Report::Unreadable(name, error) => {
                 bar.0.suspend(|| eprintln!("warning: left out {name}: {error}"));
             }
-            Report::Begin(begin) => bar.begin(&begin, args.model.as_deref()),
+            Report::Begin(begin) => bar.begin(&begin, args.model.as_deref(), &plan.settings.robust),
             Report::News(News::Step { epoch, step, of, score }) => {
                 bar.step(
                     epoch,
@@ -284,6 +299,7 @@ fn plan(args: &TrainArgs, set: &LabelledSet) -> Result<Plan> {
                 AugmentArg::Flip => Augmentation::Flip,
                 AugmentArg::CropFlip => Augmentation::CropFlip,
             },
+            robust: robust(args)?,
             seed: args.seed,
         },
         processor: match args.device {
@@ -296,6 +312,21 @@ fn plan(args: &TrainArgs, set: &LabelledSet) -> Result<Plan> {
         resume: args.resume,
         checkpoint_every: args.checkpoint_every.get(),
     })
+}
+
+fn robust(args: &TrainArgs) -> Result<Robust> {
+    let mut robust = match args.robust {
+        RobustArg::None => Robust::None,
+        RobustArg::GaussianNoise => Robust::gaussian_noise(),
+        RobustArg::AugMix => Robust::augmix(),
+    };
+    if args.no_jsd {
+        let Robust::AugMix { consistency, .. } = &mut robust else {
+            bail!("--no-jsd is for --robust augmix: nothing else has a consistency loss");
+        };
+        *consistency = 0.0;
+    }
+    Ok(robust)
 }
 
 /// Progress on stderr, absent without a terminal.
@@ -317,13 +348,19 @@ impl Bar {
         self.0.set_message("reading pictures");
     }
 
-    fn begin(&self, begin: &Begin, model: Option<&Path>) {
+    fn begin(&self, begin: &Begin, model: Option<&Path>, robust: &Robust) {
         let Begin { trained_on, held_out, normal, new_head, done } = begin;
         self.0.suspend(|| {
             eprintln!("{trained_on} pictures to train on, {held_out} held out");
             eprintln!("mean {:?}, standard deviation {:?}", normal.mean, normal.std);
             if let Some(model) = model.filter(|_| *new_head) {
                 eprintln!("{} has other classes; its last layer is made anew", model.display());
+            }
+            if robust.views() > 1 {
+                eprintln!(
+                    "each step computes {} views of its pictures for the consistency loss, and takes about as many times as long; --no-jsd leaves it out",
+                    robust.views()
+                );
             }
             if *done > 0 {
                 eprintln!("going on after epoch {done}");
@@ -354,9 +391,11 @@ impl Bar {
             }
             _ => String::new(),
         };
+        let consistency =
+            epoch.consistency.map(|nats| format!(", divergence {nats:.4}")).unwrap_or_default();
         self.0.suspend(|| {
             eprintln!(
-                "epoch {}: loss {:.4}, accuracy {:.2} %{held}",
+                "epoch {}: loss {:.4}{consistency}, accuracy {:.2} %{held}",
                 epoch.epoch,
                 epoch.loss,
                 epoch.accuracy * 100.0

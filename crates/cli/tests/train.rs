@@ -111,6 +111,29 @@ fn a_killed_training_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn robust_trainings_say_what_they_cost_and_how_they_were_made() {
+    let place = prepared();
+    let short = [&FLAGS[..12], &["--epochs", "1", "--robust", "augmix"]].concat();
+    let of = |more: &[&'static str]| {
+        let run = introspect(place.path(), &[&short[..], more].concat());
+        assert!(run.status.success(), "{}", stderr(&run));
+        let epoch: serde_json::Value = serde_json::from_str(stdout(&run).trim()).unwrap();
+        (stderr(&run), epoch)
+    };
+    let (told, epoch) = of(&["--out", "three.safetensors"]);
+    assert!(told.contains("3 views of its pictures"), "{told}");
+    assert!(epoch["consistency"].as_f64().unwrap() > 0.0, "{epoch}");
+    let (told, epoch) = of(&["--out", "one.safetensors", "--no-jsd"]);
+    assert!(!told.contains("views of its pictures"), "{told}");
+    assert!(epoch.get("consistency").is_none(), "{epoch}");
+    for (name, factor) in [("three", "12.0"), ("one", "0.0")] {
+        let bytes = fs::read(place.path().join(format!("{name}.safetensors"))).unwrap();
+        let header = String::from_utf8_lossy(&bytes[..20_000]);
+        assert!(header.contains(&format!("\\\"consistency\\\":{factor}")), "{name}");
+    }
+}
+
+#[test]
 fn ctrl_c_keeps_the_checkpoint() {
     let place = prepared();
     let mut child = started(place.path(), "model.safetensors");
@@ -138,6 +161,8 @@ fn what_cannot_be_trained_is_said() {
     refused(&with(&["--arch", "alexnet", "--size", "20"]), "too small");
     refused(&with(&["--arch", "cifar_resnet18", "--lr", "0"]), "the learning rate is 0");
     refused(&with(&["--arch", "cifar_resnet18", "--val-split", "1"]), "the share held out is 1");
+    refused(&with(&["--arch", "cifar_resnet18", "--no-jsd"]), "--no-jsd is for --robust augmix");
+    refused(&with(&["--arch", "cifar_resnet18", "--robust", "mixup"]), "augmix");
     let diverging = ["--arch", "cifar_resnet18", "--lr", "1e30", "--schedule", "constant"];
     refused(&with(&diverging), "try a tenth of that rate (--lr)");
     refused(&["train", "--data", "none", "--arch", "resnet18", "--out", "x.safetensors"], "none");

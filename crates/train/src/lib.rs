@@ -8,6 +8,7 @@
 #![cfg(feature = "engine")]
 
 mod checkpoint;
+mod consistency;
 mod constants;
 mod curve;
 mod error;
@@ -19,7 +20,9 @@ mod network;
 mod operations;
 mod optimizer;
 mod pictures;
+mod pillow;
 mod program;
+mod robust;
 mod run;
 mod schedule;
 mod start;
@@ -31,6 +34,7 @@ pub use error::{Result, TrainError};
 pub use network::Score;
 pub use optimizer::Optimizer;
 pub use pictures::{Augmentation, Normal};
+pub use robust::Robust;
 pub use run::{Begin, Outcome, Plan, Processor, Report, run};
 pub use schedule::Schedule;
 pub use start::Start;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn_tensor::{Device, Tensor, TensorData, activation};
 use introspective_network::Blueprint;
 
+use crate::consistency::divergence;
 use crate::error::{Result, TrainError};
 use crate::optimizer::Optimizer;
 use crate::program::{Mode, Observed, Program};
@@ -35,6 +36,8 @@ pub struct Network {
 pub struct Score {
     /// Sum of the cross-entropies, in nats.
     pub loss: f64,
+    /// Sum of the divergences of AugMix's consistency loss, in nats; 0 without it.
+    pub divergence: f64,
     /// Examples whose class had the largest logit.
     pub right: usize,
     /// Examples.
@@ -45,6 +48,7 @@ impl Score {
     /// Adds another batch's.
     pub fn add(&mut self, other: Self) {
         self.loss += other.loss;
+        self.divergence += other.divergence;
         self.right += other.right;
         self.count += other.count;
     }
@@ -52,6 +56,15 @@ impl Score {
     /// Mean cross-entropy in nats.
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.count as f64
+    }
+
+    /// Mean divergence in nats.
+    pub fn mean_divergence(&self) -> f64 {
+        self.divergence / self.count as f64
+    }
+
+    pub(crate) fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.divergence.is_finite()
     }
 
     /// Share that was right.
@@ -128,11 +141,18 @@ impl Network {
         Tensor::from_data(TensorData::new(batch, [count, channels, side, side]), &self.device)
     }
 
-    /// One step on a batch (pictures x channels x side x side); its score is that before the step.
+    /// One step on a batch (pictures x channels x side x side); its score is that before the step. With a factor for the
+    /// consistency loss the batch has three views of each picture ([`divergence`]); the first views have the labels.
     ///
     /// # Errors
     /// The device failed.
-    pub fn step(&mut self, batch: Vec<f32>, labels: &[usize], rate: f64) -> Result<Score> {
+    pub fn step(
+        &mut self,
+        batch: Vec<f32>,
+        labels: &[usize],
+        rate: f64,
+        consistency: Option<f64>,
+    ) -> Result<Score> {
         if self.dropout {
             self.device.seed(self.seed.wrapping_add(self.steps as u64));
         }
@@ -148,12 +168,24 @@ impl Network {
         let mut observed = Vec::new();
         let x = self.pictures(batch).autodiff();
         let logits = self.program.run(&leaves, &self.shapes, x, Mode::Train(&mut observed));
-        let score = score(&logits.clone().inner(), labels)?;
+        let divergence = consistency.map(|factor| (factor, divergence(logits.clone())));
+        let logits = match consistency {
+            Some(_) => logits.narrow(0, 0, labels.len()),
+            None => logits,
+        };
+        let mut score = score(&logits.clone().inner(), labels)?;
+        if let Some((_, divergence)) = &divergence {
+            let mean: f32 = values(&divergence.clone().inner())?.iter().sum();
+            score.divergence = f64::from(mean) * labels.len() as f64;
+        }
         let targets: Vec<i64> = labels.iter().map(|&label| label as i64).collect();
         let targets: Tensor<2, burn_tensor::Int> =
             Tensor::from_data(TensorData::new(targets, [labels.len(), 1]), &self.device).autodiff();
-        let loss = activation::log_softmax(logits, 1).gather(1, targets).mean().neg();
-        if !score.loss.is_finite() {
+        let mut loss = activation::log_softmax(logits, 1).gather(1, targets).mean().neg();
+        if let Some((factor, divergence)) = divergence {
+            loss = loss + divergence * factor;
+        }
+        if !score.is_finite() {
             return Ok(score);
         }
         let mut gradients = loss.backward();

@@ -6,6 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::robust::Robust;
+
 /// What is done to a picture each time it is trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,15 +41,6 @@ pub struct Normal {
     pub mean: Vec<f32>,
     /// A standard deviation a channel.
     pub std: Vec<f32>,
-}
-
-impl Normal {
-    fn tables(&self) -> Vec<[f32; 256]> {
-        let pairs = self.mean.iter().zip(&self.std);
-        pairs
-            .map(|(mean, std)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
-            .collect()
-    }
 }
 
 /// Numbers drawn for one purpose: the same for the same seed, whatever else is drawn.
@@ -95,54 +88,96 @@ impl Pictures {
         Normal { mean: round(mean), std: round(std) }
     }
 
-    /// These pictures as the network sees them, one after the other. `augmentation` with the seed and the epoch: what is
-    /// done to a picture depends on those and on its number alone.
-    pub fn batch(
-        &self,
-        examples: &[usize],
-        normal: &Normal,
-        augmentation: Option<(Augmentation, u64, usize)>,
-    ) -> Vec<f32> {
-        let tables = normal.tables();
-        let (side, size) = (self.side, self.picture());
-        let mut out = vec![0.0; examples.len() * size];
-        out.par_chunks_mut(size).zip(examples).for_each(|(out, &example)| {
-            let picture = &self.bytes[example * size..(example + 1) * size];
-            let Change { down, right, mirror } = Change::of(augmentation, example, side);
-            let planes = out.chunks_exact_mut(side * side).zip(picture.chunks_exact(side * side));
-            for ((out, plane), table) in planes.zip(&tables) {
-                for (y, out) in out.chunks_exact_mut(side).enumerate() {
-                    let row = y.checked_add_signed(down).filter(|row| *row < side);
-                    let row = row.map(|row| &plane[row * side..(row + 1) * side]);
-                    for (x, out) in out.iter_mut().enumerate() {
-                        let x = if mirror { side - 1 - x } else { x };
-                        let column = x.checked_add_signed(right);
-                        let byte = row.zip(column).and_then(|(row, column)| row.get(column));
-                        *out = table[usize::from(byte.copied().unwrap_or(0))];
-                    }
-                }
+    /// These pictures as the network sees them, one after the other, without any change.
+    pub fn batch(&self, examples: &[usize], normal: &Normal) -> Vec<f32> {
+        self.changed(examples, normal, &Change::default())
+    }
+
+    /// These pictures as the network is trained on them: first all of them, then, if a step computes several views, the
+    /// second view of each, then the third. A change depends on the seed, the epoch and the picture's number alone.
+    pub fn changed(&self, examples: &[usize], normal: &Normal, change: &Change) -> Vec<f32> {
+        let (size, views) = (self.picture(), change.robust.views());
+        let mut out = vec![0.0; views * examples.len() * size];
+        out.par_chunks_mut(size).enumerate().for_each(|(place, out)| {
+            let (view, example) = (place / examples.len(), examples[place % examples.len()]);
+            // of several views the first is the picture itself
+            let robust = if views > 1 && view == 0 { Robust::None } else { change.robust };
+            let mut random = change.draws(example, view.max(1) as u64);
+            robust.copy(&self.shifted(example, change), self.side, &mut random, out);
+            let planes = out.chunks_exact_mut(self.side * self.side);
+            for ((plane, mean), std) in planes.zip(&normal.mean).zip(&normal.std) {
+                plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
             }
         });
         out
     }
+
+    /// The bytes of a picture, shifted and mirrored.
+    fn shifted(&self, example: usize, change: &Change) -> Vec<u8> {
+        let (side, size) = (self.side, self.picture());
+        let picture = &self.bytes[example * size..(example + 1) * size];
+        let Shift { down, right, mirror } = Shift::of(change, example, side);
+        let mut out = vec![0; size];
+        let planes = out.chunks_exact_mut(side * side).zip(picture.chunks_exact(side * side));
+        for (out, plane) in planes {
+            for (y, out) in out.chunks_exact_mut(side).enumerate() {
+                let row = y.checked_add_signed(down).filter(|row| *row < side);
+                let Some(row) = row.map(|row| &plane[row * side..(row + 1) * side]) else {
+                    continue;
+                };
+                for (x, out) in out.iter_mut().enumerate() {
+                    let x = if mirror { side - 1 - x } else { x };
+                    let column = x.checked_add_signed(right);
+                    *out = column.and_then(|column| row.get(column)).copied().unwrap_or(0);
+                }
+            }
+        }
+        out
+    }
 }
 
-/// How one picture is changed.
-struct Change {
+/// How the pictures of an epoch are changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// Shifts and mirror images.
+    pub augmentation: Augmentation,
+    /// What comes after them.
+    pub robust: Robust,
+    /// Seed of both.
+    pub seed: u64,
+    /// From 0.
+    pub epoch: usize,
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Self { augmentation: Augmentation::None, robust: Robust::None, seed: 0, epoch: 0 }
+    }
+}
+
+impl Change {
+    /// Numbers for a picture and a purpose: 0 for shifts, 1 and 2 for copies ([`order`] has 3).
+    fn draws(&self, example: usize, purpose: u64) -> ChaCha8Rng {
+        draws(self.seed, purpose << 62 | (self.epoch as u64 + 1) << 32 | example as u64)
+    }
+}
+
+/// Where one picture goes.
+struct Shift {
     down: isize,
     right: isize,
     mirror: bool,
 }
 
-impl Change {
-    fn of(augmentation: Option<(Augmentation, u64, usize)>, example: usize, side: usize) -> Self {
-        let (kind, seed, epoch) = augmentation.unwrap_or((Augmentation::None, 0, 0));
-        if kind == Augmentation::None {
+impl Shift {
+    fn of(change: &Change, example: usize, side: usize) -> Self {
+        if change.augmentation == Augmentation::None {
             return Self { down: 0, right: 0, mirror: false };
         }
-        let mut random = draws(seed, (epoch as u64 + 1) << 32 | example as u64);
+        let mut random = change.draws(example, 0);
         let mirror = random.next_u32() & 1 == 1;
-        let reach = if kind == Augmentation::CropFlip { side.div_ceil(8) as u64 } else { 0 };
+        let crop = change.augmentation == Augmentation::CropFlip;
+        let reach = if crop { side.div_ceil(8) as u64 } else { 0 };
         let mut shift = || {
             // the bias of a remainder of 64 bits is far below anything that shows
             let drawn = random.next_u64() % (2 * reach + 1);

@@ -307,5 +307,5 @@ fn check(plan: &Plan) -> Result<()> {
     if !(settings.weight_decay.is_finite() && settings.weight_decay >= 0.0) {
         return wrong("the weight decay", settings.weight_decay.to_string(), "a number, 0 or more");
     }
-    Ok(())
+    settings.robust.check()
 }

@@ -5,11 +5,13 @@
 #[path = "../../network/tests/common/mod.rs"]
 mod common;
 
+mod consistency;
 mod gradients;
 mod kernels;
 mod prediction;
 mod recipes;
 mod resuming;
+mod robust;
 mod steps;
 
 use std::collections::HashMap;

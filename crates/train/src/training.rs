@@ -9,7 +9,8 @@ use crate::curve;
 use crate::error::{Result, TrainError};
 use crate::network::{Network, Score};
 use crate::optimizer::Optimizer;
-use crate::pictures::{Augmentation, Normal, Pictures, order};
+use crate::pictures::{Augmentation, Change, Normal, Pictures, order};
+use crate::robust::Robust;
 use crate::schedule::Schedule;
 
 /// How a network is trained. Two runs with the same settings on the same data give the same bytes.
@@ -29,7 +30,10 @@ pub struct Settings {
     pub schedule: Schedule,
     /// What is done to a picture before.
     pub augmentation: Augmentation,
-    /// Seed of weights, order, augmentation and dropout.
+    /// What is done to it after that, for the sake of robustness.
+    #[serde(default)]
+    pub robust: Robust,
+    /// Seed of weights, order, augmentation, noise, mixtures and dropout.
     pub seed: u64,
 }
 
@@ -40,10 +44,14 @@ pub struct Epoch {
     pub epoch: usize,
     /// Learning rate of its last step.
     pub learning_rate: f64,
-    /// Mean cross-entropy in nats while it went, each batch before its step.
+    /// Mean cross-entropy in nats while it went, each batch before its step (with AugMix's consistency loss, that of the
+    /// pictures themselves).
     pub loss: f64,
     /// Share that was right while it went.
     pub accuracy: f64,
+    /// Mean divergence in nats while it went, before its factor; absent without AugMix's consistency loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<f64>,
     /// The same of the examples held out, after it; absent if there are none.
     pub held_out_loss: Option<f64>,
     /// Share of the examples held out that is right.
@@ -126,6 +134,8 @@ pub fn train(
     };
     for epoch in history.len()..settings.epochs {
         let order = order(&examples.kept, settings.seed, epoch);
+        let Settings { augmentation, robust, seed, .. } = *settings;
+        let change = Change { augmentation, robust, seed, epoch };
         let mut score = Score::default();
         let mut rate = settings.learning_rate;
         for (index, chunk) in order.chunks(settings.batch).enumerate() {
@@ -135,12 +145,11 @@ pub fn train(
                 epoch * per_epoch + index,
                 steps,
             );
-            let change = Some((settings.augmentation, settings.seed, epoch));
-            let batch = examples.pictures.batch(chunk, examples.normal, change);
+            let batch = examples.pictures.changed(chunk, examples.normal, &change);
             let labels: Vec<usize> = chunk.iter().map(|&i| examples.pictures.labels[i]).collect();
-            let step = network.step(batch, &labels, rate)?;
-            if !step.loss.is_finite() {
-                return Err(diverged(step.loss, epoch, index, rate, written));
+            let step = network.step(batch, &labels, rate, robust.consistency())?;
+            if !step.is_finite() {
+                return Err(diverged(step.loss + step.divergence, epoch, index, rate, written));
             }
             score.add(step);
             let news =
@@ -158,6 +167,7 @@ pub fn train(
             learning_rate: rate,
             loss: score.mean_loss(),
             accuracy: score.accuracy(),
+            consistency: robust.consistency().map(|_| score.mean_divergence()),
             held_out_loss: held.map(|held| held.mean_loss()),
             held_out_accuracy: held.map(|held| held.accuracy()),
         });
@@ -193,7 +203,7 @@ fn evaluate(network: &Network, examples: &Examples<'_>, batch: usize) -> Result<
     }
     let mut score = Score::default();
     for chunk in examples.held.chunks(batch) {
-        let pictures = examples.pictures.batch(chunk, examples.normal, None);
+        let pictures = examples.pictures.batch(chunk, examples.normal);
         let labels: Vec<usize> = chunk.iter().map(|&i| examples.pictures.labels[i]).collect();
         score.add(network.evaluate(pictures, &labels)?);
     }

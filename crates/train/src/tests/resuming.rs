@@ -10,6 +10,7 @@ use super::common;
 use crate::error::TrainError;
 use crate::optimizer::Optimizer;
 use crate::pictures::Augmentation;
+use crate::robust::Robust;
 use crate::run::{Outcome, Plan, Processor, Report, run};
 use crate::schedule::Schedule;
 use crate::start::Start;
@@ -57,6 +58,7 @@ fn plan(out: PathBuf, epochs: usize) -> Plan {
             weight_decay: 5e-4,
             schedule: Schedule::OneCycle,
             augmentation: Augmentation::CropFlip,
+            robust: Robust::None,
             seed: 7,
         },
         processor: Processor::Cpu,
@@ -178,6 +180,51 @@ fn fine_tune(folder: &Path, opened: Opened) {
     }
 }
 
+/// Noise and mixtures: stopped in the second epoch with one thread and gone on with three, the bytes are the same; the file
+/// says how it was trained.
+#[test]
+fn robust_trainings_go_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    pictures(&data, &["across", "down"], 12);
+    let set = set(&data);
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mixed = Robust::AugMix { width: 2, depth: 3, severity: 3.0, consistency: 12.0 };
+    let mut weights = Vec::new();
+    for (name, robust) in [("noise", Robust::gaussian_noise()), ("mixed", mixed)] {
+        let plan = |file: &str, resume| {
+            let mut plan = Plan { resume, ..plan(folder.path().join(file), 2) };
+            plan.settings.robust = robust;
+            plan
+        };
+        let [whole, stopped] = ["whole", "stopped"].map(|end| format!("{name}-{end}.safetensors"));
+        let outcome = through(&plan(&whole, false), &set);
+        for epoch in &outcome.history {
+            // three views that have nothing in common give ln 3
+            let consistency = epoch.consistency.map(|nats| (1e-6..1.1).contains(&nats));
+            assert_eq!(consistency, robust.consistency().map(|_| true), "{epoch:?}");
+        }
+        let ended = pool(1).install(|| {
+            run(&plan(&stopped, false), &set, &mut |report| {
+                !matches!(report, Report::News(News::Step { epoch: 2, .. }))
+            })
+        });
+        assert_eq!(ended.unwrap().end, End::Interrupted);
+        let mut other = plan(&stopped, true);
+        other.settings.robust = Robust::None;
+        let error = run(&other, &set, &mut |_| true).unwrap_err().to_string();
+        assert!(error.contains("robust was {\"name\":"), "{error}");
+        pool(3).install(|| through(&plan(&stopped, true), &set));
+        let [whole, stopped] = [whole, stopped].map(|name| folder.path().join(name));
+        same_bytes(&whole, &stopped);
+        let read = introspective_network::Weights::read(&whole).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&read.metadata()["training"]).unwrap();
+        assert_eq!(said["settings"]["robust"], serde_json::to_value(robust).unwrap());
+        weights.push(Opened::from_path(&whole, None).unwrap().classifier.tensors().unwrap());
+    }
+    assert!(weights[0] != weights[1]);
+}
+
 #[test]
 fn other_settings_do_not_go_on_from_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,6 +317,20 @@ fn settings_out_of_range_are_named() {
     check(&|plan| plan.settings.batch = 1, "the batch is 1");
     check(&|plan| plan.settings.learning_rate = f64::NAN, "the learning rate is NaN");
     check(&|plan| plan.settings.weight_decay = -1.0, "the weight decay is -1");
+    let noise = |deviation| Robust::GaussianNoise { deviation };
+    for deviation in [0.0, -0.1, 1.5, f64::NAN] {
+        check(&|plan| plan.settings.robust = noise(deviation), "deviation of the noise is");
+    }
+    let augmix = |width, depth, severity, consistency| {
+        move |plan: &mut Plan| {
+            plan.settings.robust = Robust::AugMix { width, depth, severity, consistency };
+        }
+    };
+    check(&augmix(0, 3, 3.0, 12.0), "AugMix's width is 0");
+    check(&augmix(3, 0, 3.0, 12.0), "AugMix's depth is 0");
+    check(&augmix(3, 3, 11.0, 12.0), "AugMix's severity is 11");
+    check(&augmix(3, 3, f64::NAN, 12.0), "AugMix's severity is NaN");
+    check(&augmix(3, 3, 3.0, -1.0), "consistency loss is -1");
     let small = Method::Squash { size: 4 };
     check(
         &|plan| {

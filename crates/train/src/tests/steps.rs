@@ -37,7 +37,7 @@ fn shares(name: &str, side: usize, batch: usize, rate: f64, nesterov: bool) -> [
     let x: Vec<f32> = pixels.take(batch * 3 * side * side).collect();
     let labels: Vec<usize> = (0..batch).map(|i| 3 * i % CLASSES).collect();
     for expected in numbers(&file, &format!("{name}.losses")) {
-        let score = network.step(x.clone(), &labels, rate).unwrap();
+        let score = network.step(x.clone(), &labels, rate, None).unwrap();
         let found = score.mean_loss();
         assert!(
             (found - f64::from(expected)).abs() < 5e-4 * (1.0 + found),
