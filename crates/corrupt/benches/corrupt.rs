@@ -45,7 +45,7 @@ fn timed(count: usize) -> Result<(), Box<dyn std::error::Error>> {
 fn picture(size: usize, number: usize) -> Array3<u8> {
     Array3::from_shape_fn((size, size, 3), |(y, x, c)| {
         let wave = (3 * x + 5 * y + 40 * c + 11 * number) % 256;
-        let square = if (x / 16 + y / 24 + number) % 2 == 0 { 60 } else { 0 };
+        let square = if (x / 16 + y / 24 + number).is_multiple_of(2) { 60 } else { 0 };
         let grain = (x * 7919 + y * 104_729 + c * 31) % 23;
         ((wave + square) / 2 + grain) as u8
     })

@@ -42,8 +42,8 @@ pub use error::CorruptError;
 use picture::Picture;
 use random::Stream;
 
-/// The longest side of a picture, in pixels; sums of a row of samples must fit into 32 bits.
-const LONGEST: usize = 1 << 20;
+/// The longest side of a picture, in pixels; the sum of all samples within a blur's disc must fit into 31 bits.
+const LONGEST: usize = 1 << 15;
 
 /// A corrupted copy of a picture.
 ///
@@ -55,7 +55,7 @@ const LONGEST: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// If the picture has no pixels, a side of more than 2^20, or another number of channels.
+/// If the picture has no pixels, a side of more than 32,768, or another number of channels.
 pub fn corrupt(
     pixels: ArrayView3<'_, u8>,
     corruption: Corruption,

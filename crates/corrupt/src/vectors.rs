@@ -27,6 +27,7 @@ pub(crate) fn vectorized(loops: impl FnOnce()) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::cell::Cell;
 

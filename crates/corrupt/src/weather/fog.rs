@@ -12,18 +12,23 @@ const FOG: Table<2> = Table {
     kinds: [Kind::Amount, Kind::Amount],
 };
 
+/// A larger plasma would take more memory than the picture.
+const LARGEST: usize = 4096;
+
 /// (x + 255 c plasma) m / (m + 255 c), with m the largest sample of the picture and plasma from 0 to 1, one for all channels.
 ///
-/// The plasma is as large as the power of two that holds the picture. A black picture stays black, for m is 0.
+/// The plasma is as large as the power of two that holds the picture, and at most 4096; as it has no borders, it is repeated
+/// over a longer picture. A black picture stays black, for m is 0.
 pub(crate) fn fog(picture: Picture<'_>, severity: Severity, stream: &mut Stream) -> Vec<u8> {
     let [thickness, decay] = FOG.at(severity, picture.size());
     let thickness = 255.0 * thickness as f32;
     let brightest = f32::from(picture.pixels.iter().copied().max().unwrap_or(0));
     let gain = brightest / (brightest + thickness);
-    let side = picture.height.max(picture.width).next_power_of_two();
+    let side = picture.height.max(picture.width).next_power_of_two().min(LARGEST);
     let plasma = Plasma::new(side, decay as f32, stream);
     let scale = thickness / (plasma.highest - plasma.lowest).max(f32::MIN_POSITIVE);
-    let heights = plasma.heights.chunks_exact(side).flat_map(|row| &row[..picture.width]);
+    let rows = plasma.heights.chunks_exact(side).cycle();
+    let heights = rows.flat_map(|row| row.iter().cycle().take(picture.width));
     picture.mixed(heights, |x, _, height| (x + (*height - plasma.lowest) * scale) * gain)
 }
 

@@ -55,6 +55,7 @@ fn odd_part([a, b, c, d]: [i32; 4]) -> [i32; 4] {
 /// Down the columns; a loop over columns, so that vectors take eight at once. The first of two passes keeps two digits more,
 /// which the second takes away.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // eight rows at one column
 fn forward_pass(x: &mut Block, first: bool) {
     for i in 0..8 {
         let (s0, s1, s2, s3) =
@@ -87,6 +88,7 @@ pub(super) fn forward(block: &mut Block) {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn inverse_pass(x: &mut Block, bits: i32) {
     for i in 0..8 {
         let turned = C6 * (x[2][i] + x[6][i]);
@@ -118,6 +120,7 @@ pub(super) fn inverse(block: &mut Block) {
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_range_loop)]
     #[test]
     fn the_transform_is_the_cosine_transform_and_its_inverse_undoes_it() {
         let pixels: Block = std::array::from_fn(|y| {

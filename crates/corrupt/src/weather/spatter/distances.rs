@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_single_edge_is_as_far_as_the_shortest_way() {
         let (height, width) = (7, 9);
-        let mut edges = vec![false; height * width];
+        let mut edges = [false; 63];
         edges[3 * width + 4] = true;
         let found = distances(&edges, height, width);
         let at = |y: usize, x: usize| found[y * width + x];
@@ -83,6 +83,6 @@ mod tests {
         assert_eq!(at(5, 5), KNIGHT);
         assert_eq!(at(6, 1), 3.0 * DIAGONAL);
         assert_eq!(at(0, 3), KNIGHT + STRAIGHT);
-        assert!(distances(&vec![false; 12], 3, 4).iter().all(|&d| d > 1e6));
+        assert!(distances(&[false; 12], 3, 4).iter().all(|&d| d > 1e6));
     }
 }
