@@ -1,4 +1,5 @@
 //! Methods under many conditions, against values computed by hand.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use introspective_measure::{
     CompareOptions, Condition, Conditions, Group, Method, Outputs, Row, compare, reliability,
@@ -31,8 +32,11 @@ fn group(name: &str, corruptions: &[&str], severities: &[u8]) -> Group {
     Group { name: name.to_owned(), corruptions, severities: severities.to_vec() }
 }
 
+/// What f, g and h say under a condition.
+type Answers = (Condition, Vec<Array2<f32>>);
+
 /// Four images, fifty times: enough for every resample to hold mistakes.
-fn many() -> (Vec<usize>, Vec<(Condition, Vec<Array2<f32>>)>) {
+fn many() -> (Vec<usize>, Vec<Answers>) {
     let (yes, no) = (true, false);
     let wide = |right: [bool; 4]| {
         let four = outputs(right);
