@@ -302,13 +302,9 @@ impl Evaluation {
     }
 
     fn page_facts(&self) -> EvaluationFacts {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
         EvaluationFacts {
             title: "Evaluation of both stages".to_owned(),
-            facts: self.facts.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+            facts: output::facts(&self.facts),
             notes: self.notes.clone(),
             skipped: self.skipped.clone(),
         }

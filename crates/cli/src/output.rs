@@ -1,9 +1,11 @@
 //! Where words go: results to stdout, errors with their causes and a way out to stderr.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::advice;
 
@@ -28,6 +30,15 @@ pub fn without_panics<T>(run: impl FnOnce() -> T) -> std::result::Result<T, Stri
 pub fn line(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Facts as a page shows them: text without quotation marks, all else as JSON.
+pub fn facts(facts: &BTreeMap<String, Value>) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    facts.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 /// The error with all its causes in one line: `cannot read x: permission denied`.

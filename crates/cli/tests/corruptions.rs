@@ -7,15 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{introspect, json, names, photograph, small_network, stderr, stdout};
+use common::{NETWORK, introspect, json, names, photograph, stderr, stdout, three_classes};
 use introspective_corrupt::{Corruption, Severity, corrupt};
 use introspective_data::read;
 use ndarray::{Array1, Array4, s};
 use ndarray_npy::read_npy;
 use serde_json::Value;
-
-const NETWORK: [&str; 8] =
-    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];
 
 /// Pictures below a folder, two of one name but for the extension.
 fn pictures(place: &Path) {
@@ -138,18 +135,7 @@ fn a_set_comes_out_in_the_layout_of_cifar_10_c() {
 
 /// A labelled folder, a network that was never trained, and heads on it.
 fn study(place: &Path) {
-    for (part, count) in [("train", 8), ("test", 5)] {
-        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
-            let folder = place.join("data").join(part).join(name);
-            fs::create_dir_all(&folder).unwrap();
-            for index in 0..count {
-                let seed = 100 * class + index + 50 * usize::from(part == "test");
-                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
-            }
-        }
-    }
-    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
-    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
+    three_classes(place, 8, 5);
     for scaler in ["minmax", "zscore"] {
         let out = format!("{scaler}.safetensors");
         let fit = ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--seeds", "2"];

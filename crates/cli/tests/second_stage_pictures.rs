@@ -4,36 +4,18 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
-use common::{introspect, json, manifest, photograph, small_network, stderr, stdout};
+use common::{
+    NETWORK, introspect, json, manifest, photograph, small_network, stderr, stdout, three_classes,
+};
 use introspective_reflect::Features;
 use serde_json::Value;
-
-/// A folder of pictures with a class a folder, and a network that was never trained.
-fn pictures(place: &Path) {
-    for (part, count) in [("train", 8), ("test", 4)] {
-        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
-            let folder = place.join("data").join(part).join(name);
-            fs::create_dir_all(&folder).unwrap();
-            for index in 0..count {
-                let seed = 100 * class + index + 50 * usize::from(part == "test");
-                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
-            }
-        }
-    }
-    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
-    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
-}
-
-const NETWORK: [&str; 8] =
-    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];
 
 #[test]
 fn pictures_go_through_both_stages() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     fs::write(place.join("data/train/bee/broken.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
     fs::create_dir(place.join("data/train/dog")).unwrap();
     let flags =
@@ -118,7 +100,7 @@ fn pictures_go_through_both_stages() {
 fn statistics_of_the_batch_come_from_the_pictures_that_can_be_read() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     let fit =
         ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
     json(&introspect(place, &[&fit[..], &NETWORK, &["--json"]].concat()));
@@ -150,7 +132,7 @@ fn statistics_of_the_batch_come_from_the_pictures_that_can_be_read() {
 fn a_lone_last_picture_does_not_depend_on_threads() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     small_network(&place.join("wide.safetensors"), "cifar_resnet18", 300, 3);
     let network = ["--model", "wide.safetensors", "--crop", "32", "--size", "32", "--batch", "2"];
     let with = |threads| {
@@ -172,7 +154,7 @@ fn a_lone_last_picture_does_not_depend_on_threads() {
 fn features_of_an_interrupted_fit_are_gone_on_with() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     let flags =
         ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
     let fit = |more: &[&str]| introspect(place, &[&flags[..], &NETWORK, more].concat());
@@ -205,7 +187,7 @@ fn features_of_an_interrupted_fit_are_gone_on_with() {
 fn one_unreadable_picture_costs_its_own_line_only() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     fs::write(place.join("data/test/ant/1.png"), b"no picture").unwrap();
     let run = introspect(place, &[&["predict", "data/test/ant"][..], &NETWORK].concat());
     assert_eq!(run.status.code(), Some(2));
@@ -220,7 +202,7 @@ fn one_unreadable_picture_costs_its_own_line_only() {
 fn augmented_copies_are_trained_on_but_not_saved() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
-    pictures(place);
+    three_classes(place, 8, 4);
     let flags = [
         "fit",
         "--data",

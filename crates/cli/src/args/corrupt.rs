@@ -9,8 +9,8 @@ pub struct CorruptArgs {
     /// Pictures, folders of pictures (at any depth), or a set: CIFAR's binary files, MNIST's IDX files.
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// Folder for the results: DIR/<corruption>/<severity>/<path below INPUT> as PNG; of a set
-    /// DIR/<corruption>.npy, the severities one after the other, and DIR/labels.npy.
+    /// Folder for the results: DIR/CORRUPTION/SEVERITY/NAME-BELOW-INPUT as PNG; of a set
+    /// DIR/CORRUPTION.npy, the severities one after the other, and DIR/labels.npy.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Corruptions by name; all, common (the 15 of ImageNet-C), extra (the other 4), noise, blur, weather, digital; may be

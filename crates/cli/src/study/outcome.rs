@@ -105,13 +105,9 @@ impl Outcome {
     }
 
     fn page_facts(&self) -> EvaluationFacts {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
         EvaluationFacts {
             title: "Recognition under corruptions".to_owned(),
-            facts: self.facts.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+            facts: output::facts(&self.facts),
             notes: Vec::new(),
             skipped: self.skipped.clone(),
         }

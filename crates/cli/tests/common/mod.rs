@@ -78,3 +78,24 @@ pub fn zero_network(path: &Path) {
         .collect();
     fs::write(path, generated::safetensors(&tensors)).unwrap();
 }
+
+/// `data/train` and `data/test` with three classes and so many pictures each, `names.txt`, and a network that was never
+/// trained.
+pub fn three_classes(place: &Path, train: usize, test: usize) {
+    for (part, count) in [("train", train), ("test", test)] {
+        for (class, name) in ["ant", "bee", "cat"].iter().enumerate() {
+            let folder = place.join("data").join(part).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let seed = 100 * class + index + 50 * usize::from(part == "test");
+                photograph(&folder.join(format!("{index}.png")), 32, 32, seed);
+            }
+        }
+    }
+    small_network(&place.join("network.safetensors"), "cifar_resnet18", 3, 3);
+    fs::write(place.join("names.txt"), "ant\nbee\ncat\n").unwrap();
+}
+
+/// Flags for the network of [`three_classes`].
+pub const NETWORK: [&str; 8] =
+    ["--model", "network.safetensors", "--classes", "names.txt", "--crop", "32", "--size", "32"];

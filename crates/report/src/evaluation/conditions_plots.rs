@@ -3,7 +3,7 @@
 use introspective_measure::{Metric, Row, Table};
 use plotters::prelude::*;
 
-use super::svg::{AXIS, Drawn, GRID, TEXT, TICK, UNITS, colour, figure, mark};
+use super::svg::{Drawn, UNITS, colour, figure, mark, mesh};
 
 /// A metric against the severity, a line for each method; at 0 the images as they are. Nothing where fewer than two
 /// severities were studied.
@@ -38,13 +38,7 @@ pub(super) fn by_severity(table: &Table, metric: Metric, title: &str, methods: &
             .x_label_area_size(46 * UNITS)
             .y_label_area_size(62 * UNITS)
             .build_cartesian_2d(-0.1..5.1, low..high)?;
-        chart
-            .configure_mesh()
-            .set_all_tick_mark_size(TICK)
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(UNITS))
-            .axis_style(AXIS.stroke_width(UNITS))
-            .label_style(("sans-serif", TEXT))
+        mesh(&mut chart)
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&|severity| format!("{severity:.0}"))
@@ -98,13 +92,7 @@ pub(super) fn by_corruption(
             .x_label_area_size(46 * UNITS)
             .y_label_area_size(132 * UNITS)
             .build_cartesian_2d(low..high, 0.4..rows as f64 + 0.6)?;
-        chart
-            .configure_mesh()
-            .set_all_tick_mark_size(TICK)
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(UNITS))
-            .axis_style(AXIS.stroke_width(UNITS))
-            .label_style(("sans-serif", TEXT))
+        mesh(&mut chart)
             .x_labels(6)
             .y_labels(2 * rows)
             .y_label_formatter(&name)

@@ -4,7 +4,7 @@ use introspective_measure::{CoverageRisk, Curves, ReliabilityBin};
 use plotters::prelude::*;
 
 use super::html::count;
-use super::svg::{AXIS, Area, Drawn, GRID, TEXT, TICK, UNITS, colour, figure, mark};
+use super::svg::{AXIS, Area, Drawn, UNITS, colour, figure, mark, mesh};
 
 /// Bins with fewer images than this are drawn pale: their accuracy is mostly chance.
 pub(super) const FEW: usize = 20;
@@ -45,17 +45,7 @@ fn diagram(area: &Area<'_>, bins: &[ReliabilityBin]) -> Drawn {
         .x_label_area_size(24 * UNITS)
         .y_label_area_size(54 * UNITS)
         .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
-    chart
-        .configure_mesh()
-        .set_all_tick_mark_size(TICK)
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(UNITS))
-        .axis_style(AXIS.stroke_width(UNITS))
-        .label_style(("sans-serif", TEXT))
-        .x_labels(6)
-        .y_labels(6)
-        .y_desc("accuracy")
-        .draw()?;
+    mesh(&mut chart).x_labels(6).y_labels(6).y_desc("accuracy").draw()?;
     for bin in bins {
         let Some(accuracy) = bin.accuracy.filter(|accuracy| accuracy.is_finite()) else { continue };
         let fill = BAR.mix(if bin.count < FEW { 0.3 } else { 0.9 });
@@ -88,14 +78,8 @@ fn histogram(area: &Area<'_>, bins: &[ReliabilityBin], images: usize) -> Drawn {
         .x_label_area_size(44 * UNITS)
         .y_label_area_size(54 * UNITS)
         .build_cartesian_2d(0.0..1.0, 0.0..top)?;
-    chart
-        .configure_mesh()
+    mesh(&mut chart)
         .disable_x_mesh()
-        .set_all_tick_mark_size(TICK)
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(UNITS))
-        .axis_style(AXIS.stroke_width(UNITS))
-        .label_style(("sans-serif", TEXT))
         .x_labels(6)
         .y_labels(3)
         .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
@@ -142,13 +126,7 @@ pub(super) fn risk_coverage(curves: &[Curves]) -> (String, bool) {
             .x_label_area_size(46 * UNITS)
             .y_label_area_size(62 * UNITS)
             .build_cartesian_2d(0.0..1.0, 0.0..top)?;
-        chart
-            .configure_mesh()
-            .set_all_tick_mark_size(TICK)
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(UNITS))
-            .axis_style(AXIS.stroke_width(UNITS))
-            .label_style(("sans-serif", TEXT))
+        mesh(&mut chart)
             .x_labels(6)
             .y_labels(6)
             .x_desc("coverage: share of the images answered")

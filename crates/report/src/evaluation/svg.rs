@@ -2,7 +2,9 @@
 
 use std::io::Error;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::*;
 use plotters_backend::{BackendCoord, DrawingErrorKind};
@@ -35,6 +37,22 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
     RGBColor(230, 159, 0),
 ];
+
+/// Axes of numbers.
+pub(super) type Numbers = Cartesian2d<RangedCoordf64, RangedCoordf64>;
+
+/// The look that all charts share; labels and their texts are for each to add, and to draw.
+pub(super) fn mesh<'a, 'b, 'c>(
+    chart: &'b mut ChartContext<'a, SVGBackend<'c>, Numbers>,
+) -> MeshStyle<'a, 'b, RangedCoordf64, RangedCoordf64, SVGBackend<'c>> {
+    let mut mesh = chart.configure_mesh();
+    mesh.set_all_tick_mark_size(TICK)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(UNITS))
+        .axis_style(AXIS.stroke_width(UNITS))
+        .label_style(("sans-serif", TEXT));
+    mesh
+}
 
 /// The colour of the method, or line, of that number; they repeat, but not together with [`mark`].
 pub(super) fn colour(number: usize) -> RGBColor {

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::svg::{AXIS, Area, Drawn, GRID, TEXT, TICK, UNITS, colour, figure, mark};
+use super::svg::{Area, Drawn, TEXT, UNITS, colour, figure, mark, mesh};
 
 /// What an epoch of a training came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,13 +87,7 @@ fn panel(area: &Area<'_>, what: &str, range: (f64, f64), lines: &[Line; 2]) -> D
         .x_label_area_size(40 * UNITS)
         .y_label_area_size(52 * UNITS)
         .build_cartesian_2d(first..last, range.0..range.1)?;
-    chart
-        .configure_mesh()
-        .set_all_tick_mark_size(TICK)
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(UNITS))
-        .axis_style(AXIS.stroke_width(UNITS))
-        .label_style(("sans-serif", TEXT))
+    mesh(&mut chart)
         .x_labels(8)
         .y_labels(6)
         .x_label_formatter(&|epoch| {
