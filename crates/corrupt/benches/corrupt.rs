@@ -1,7 +1,8 @@
 //! Every corruption, averaged over the severities; `corrupt.py` beside it runs the reference in the same go.
 //!
 //! `cargo bench -p introspective-corrupt` measures with divan, on one thread. With `--json PICTURES` it corrupts so many
-//! different pictures of 224 x 224 on two threads, severities in turn, and prints one line a corruption: seconds of the clock.
+//! different pictures of 224 x 224 on two threads, severities in turn, and prints one line a corruption: seconds of the clock
+//! and of processor time.
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ fn timed(count: usize) -> Result<(), Box<dyn std::error::Error>> {
     let pictures: Vec<Array3<u8>> = (0..count).map(|n| picture(224, n)).collect();
     // tables and windows are made once a process, the package's frost is read for every picture
     for corruption in Corruption::ALL {
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), processor_seconds()?);
         let sums: Result<Vec<u64>, _> = threads.install(|| {
             (0..count)
                 .into_par_iter()
@@ -34,11 +35,24 @@ fn timed(count: usize) -> Result<(), Box<dyn std::error::Error>> {
                 })
                 .collect()
         });
-        let seconds = start.elapsed().as_secs_f64();
+        let wall = start.elapsed().as_secs_f64();
+        let cpu = processor_seconds()? - busy;
         divan::black_box(sums?);
-        println!("{{\"corruption\": \"{}\", \"seconds\": {seconds}}}", corruption.name());
+        let name = corruption.name();
+        println!("{{\"corruption\": \"{name}\", \"wall_s\": {wall}, \"cpu_s\": {cpu}}}");
     }
     Ok(())
+}
+
+/// Processor time of all threads of this process, from Linux's scheduler, which counts nanoseconds.
+fn processor_seconds() -> std::io::Result<f64> {
+    let mut nanoseconds = 0u64;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let line = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds +=
+            line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(nanoseconds as f64 * 1e-9)
 }
 
 /// Waves of several lengths and colours, with edges; the same as in `corrupt.py`.

@@ -140,3 +140,51 @@ impl Ziggurat {
         Ziggurat { edges: exact.map(|edge| edge as f32), heights: exact.map(density) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_numbers_have_the_normal_distribution_far_into_its_tail() {
+        let (mut stream, ziggurat) = (Stream::shared(3), Ziggurat::get());
+        let count = 4_000_000;
+        // shares within an interval and beyond, on both sides; 3.7 lies beyond the last layer
+        let edges = [0.25, 0.5, 1.0, 2.0, 3.0, 3.7, 4.2];
+        let mut beyond = [[0u32; 7]; 2];
+        let mut sum = 0.0;
+        for _ in 0..count {
+            let x = stream.normal(ziggurat);
+            sum += f64::from(x);
+            for (counter, edge) in beyond[usize::from(x < 0.0)].iter_mut().zip(edges) {
+                *counter += u32::from(x.abs() > edge);
+            }
+        }
+        assert!((sum / f64::from(count)).abs() < 0.002);
+        for side in beyond {
+            for (found, edge) in side.into_iter().zip(edges) {
+                let expected =
+                    f64::from(count) * 0.5 * libm::erfc(f64::from(edge) / std::f64::consts::SQRT_2);
+                let off = (f64::from(found) - expected).abs();
+                assert!(off < 4.5 * expected.sqrt(), "{found} beyond {edge}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn streams_differ_in_each_part_of_their_key() {
+        let first = |seed, index, corruption, severity: usize| {
+            Stream::new(seed, index, corruption, Severity::ALL[severity]).bits()
+        };
+        let drawn = [
+            first(1, 2, Corruption::Fog, 0),
+            first(2, 1, Corruption::Fog, 0),
+            first(1, 3, Corruption::Fog, 0),
+            first(1, 2, Corruption::Snow, 0),
+            first(1, 2, Corruption::Fog, 1),
+        ];
+        for (i, a) in drawn.iter().enumerate() {
+            assert!(drawn[i + 1..].iter().all(|b| a != b), "{drawn:?}");
+        }
+    }
+}
