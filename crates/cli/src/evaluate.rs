@@ -13,15 +13,16 @@ use introspective_measure::{
 use introspective_network::Statistics as BatchNorm;
 use introspective_reflect::Scaling;
 use introspective_report::{
-    EvaluationFacts, Existing, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
+    EvaluationFacts, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
 };
-use introspective_study::{Scored, against_controls, of_features, of_head, reason};
+use introspective_study::{Scored, against_controls, names, of_features, of_head, reason};
 use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
 use crate::args::{EvaluateArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::run_folder;
 use crate::second::corruption::{corrupting, corruptions};
 use crate::second::extract::{Interrupted, Reader};
 use crate::second::head::Fits;
@@ -37,11 +38,7 @@ const DEFAULT_OUT: &str = "introspect-evaluation";
 pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
     let interrupt = Interrupt::watch()?;
-    let existing = match (&args.out, args.force) {
-        (_, true) => Existing::Force,
-        (Some(_), false) => Existing::Refuse,
-        (None, false) => Existing::ReplaceOurs,
-    };
+    let existing = run_folder::existing(args.out.as_deref(), args.force);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     if let Some(path) = args.save_features.as_ref().filter(|path| path.exists() && !args.force) {
         bail!(
@@ -135,7 +132,7 @@ fn evaluated(
         resamples: args.resamples as usize,
         seed: args.seed,
         bins: args.bins.into(),
-        contrasts: against_controls(&methods),
+        contrasts: against_controls(&names(&methods)),
         ..CompareOptions::default()
     };
     let comparison = compare(&compared, &features.labels, &options)?;
@@ -199,9 +196,12 @@ fn extracted(
         let batch = network.batch.unwrap_or(STATISTICS_BATCH);
         let name = |number: usize| labelled.set.name(number);
         let pictures = (&read, &name as &dyn Fn(usize) -> String);
-        batch_norm =
-            batch_norm_logits(network, pictures, &rows, (args.seed, batch), interrupt, &progress)
-                .map_err(|error| output::chain(&error));
+        // a network without batch normalisation costs this method alone
+        let logits = network.extractor(BatchNorm::Batch).and_then(|extractor| {
+            let order = (args.seed, batch);
+            batch_norm_logits(network, &extractor, pictures, &rows, order, interrupt, &progress)
+        });
+        batch_norm = logits.map_err(|error| output::chain(&error));
         if interrupt.came() {
             return Err(Interrupted.into());
         }
@@ -249,29 +249,16 @@ impl Evaluation {
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text)
-                .with_context(|| format!("{}: cannot be written", path.display()))
-        };
         let page = evaluation_page(&self.comparison, &self.curves, &self.page_facts());
-        write("report.html", page)?;
-        write("evaluation.csv", evaluation_csv(&self.comparison)?)?;
-        let mut files = vec!["report.html", "evaluation.csv", "evaluation.json", "manifest.json"];
+        let mut files = vec![
+            ("report.html", page),
+            ("evaluation.csv", evaluation_csv(&self.comparison)?),
+            ("evaluation.json", serde_json::to_string_pretty(&self.json()?)? + "\n"),
+        ];
         if !self.comparison.contrasts.is_empty() {
-            write("contrasts.csv", contrasts_csv(&self.comparison)?)?;
-            files.insert(2, "contrasts.csv");
+            files.push(("contrasts.csv", contrasts_csv(&self.comparison)?));
         }
-        write("evaluation.json", serde_json::to_string_pretty(&self.json()?)? + "\n")?;
-        let manifest = json!({
-            "schema_version": introspective_report::manifest::SCHEMA_VERSION,
-            "tool": introspective_report::manifest::TOOL,
-            "version": env!("CARGO_PKG_VERSION"),
-            "command": output::command_line(),
-            "facts": self.facts,
-            "files": files,
-        });
-        write("manifest.json", serde_json::to_string_pretty(&manifest)? + "\n")
+        run_folder::write_files(folder, &files, &self.facts)
     }
 
     fn print(&self) -> Result<()> {

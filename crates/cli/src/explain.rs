@@ -26,6 +26,7 @@ use crate::args::ExplainArgs;
 use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
+use crate::run_folder;
 use crate::{advice, network, output, second};
 
 /// Where results go unless `--out` says otherwise.
@@ -97,11 +98,7 @@ fn out(args: &ExplainArgs) -> PathBuf {
 }
 
 fn existing(args: &ExplainArgs) -> Existing {
-    match (&args.out, args.force) {
-        (_, true) => Existing::Force,
-        (Some(_), false) => Existing::Refuse,
-        (None, false) => Existing::ReplaceOurs,
-    }
+    run_folder::existing(args.out.as_deref(), args.force)
 }
 
 /// Everything that is the same for all pictures.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use crate::args::{AugmentArg, FitArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::run_folder;
 use crate::second::corruption::Mixed;
-use crate::second::extract::{Interrupted, Reader, make_folder};
+use crate::second::extract::{Interrupted, Reader};
 use crate::second::source::{Labelled, Network, Source, from_file};
 use crate::second::{bar, named};
 
@@ -33,7 +34,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
     refuse_existing(args)?;
     let interrupt = Interrupt::watch()?;
-    let work = work_folder(args)?;
+    let work = run_folder::work_folder(&args.out, "fit", args.resume, args.force)?;
     match fitted(args, &options, &work, &interrupt) {
         Ok((head, summary)) => {
             head.write(&args.out)?;
@@ -275,30 +276,6 @@ fn refuse_existing(args: &FitArgs) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where parts of the work are kept until it is done, beside the file it is for.
-fn work_folder(args: &FitArgs) -> Result<PathBuf> {
-    let name =
-        args.out.file_name().with_context(|| format!("--out {}: no file", args.out.display()))?;
-    let mut hidden = name.to_owned();
-    hidden.push(".work");
-    let work = args.out.with_file_name(hidden);
-    if work.exists() {
-        if args.resume {
-            return Ok(work);
-        }
-        if !args.force {
-            bail!(
-                "{} is there, which an interrupted fit left: --resume goes on with it, --force begins anew",
-                work.display()
-            );
-        }
-        fs::remove_dir_all(&work)
-            .with_context(|| format!("{}: cannot be removed", work.display()))?;
-    }
-    make_folder(&work)?;
-    Ok(work)
 }
 
 /// How the classifier and each method do on the kept images.

@@ -17,6 +17,7 @@ mod output;
 mod pictures;
 mod predict;
 mod preprocessing;
+mod run_folder;
 mod second;
 mod study;
 #[cfg(feature = "train")]

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{NETWORK, introspect, json, names, photograph, stderr, stdout, three_classes};
+use common::{
+    NETWORK, introspect, json, names, photograph, small_network, stderr, stdout, three_classes,
+};
 use introspective_corrupt::{Corruption, Severity, corrupt};
 use introspective_data::read;
 use ndarray::{Array1, Array4, s};
@@ -221,7 +223,8 @@ fn a_study_of_two_heads_with_everything() {
         contrasts.iter().any(|c| c["method"] == method && c["minus"] == minus)
     };
     assert!(pair("reflection", "mlp-h") && pair("reflection-batch@zscore", "f-matched@zscore"));
-    assert!(!pair("reflection", "reflection@zscore"));
+    assert!(pair("reflection", "f+temperature") && pair("reflection@zscore", "f+temperature"));
+    assert!(!pair("reflection", "reflection@zscore") && !pair("reflection@zscore", "mlp-h"));
     assert_eq!(
         names(&place.join("study")),
         ["manifest.json", "report.html", "study.csv", "study.json"]
@@ -318,4 +321,25 @@ fn a_head_is_fitted_on_corrupted_copies() {
     let (one, two) = (head("robust.safetensors"), head("again.safetensors"));
     assert_eq!(one.statistics.h, two.statistics.h);
     assert_ne!(one.statistics.h, head("plain.safetensors").statistics.h);
+}
+
+/// A network without batch normalisation costs that method alone, in an evaluation and in a study.
+#[test]
+fn a_network_without_batch_normalisation_is_measured_without_it() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    three_classes(place, 1, 3);
+    small_network(&place.join("network.safetensors"), "squeezenet1_1", 3, 3);
+    let flags = ["--resamples", "20", "--json"];
+    let evaluate = ["evaluate", "--data", "data", "--scaling", "batch", "--out", "e"];
+    let result = json(&introspect(place, &[&evaluate[..], &NETWORK, &flags].concat()));
+    let reason = |result: &Value| {
+        let skipped = result["skipped"].as_array().unwrap();
+        let found = skipped.iter().find(|skipped| skipped["name"] == "f-batch-norm").unwrap();
+        found["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason(&result).contains("batch normalisation"), "{}", reason(&result));
+    let result = json(&introspect(place, &[&STUDY[..], &NETWORK, &["--json"]].concat()));
+    assert!(reason(&result).contains("batch normalisation"), "{}", reason(&result));
+    assert_eq!(result["cells"].as_array().unwrap().len(), 5);
 }

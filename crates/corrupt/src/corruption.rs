@@ -66,6 +66,9 @@ pub enum Family {
 }
 
 impl Family {
+    /// All four.
+    pub const ALL: [Family; 4] = [Family::Noise, Family::Blur, Family::Weather, Family::Digital];
+
     /// The name in lower case: `noise`, `blur`, `weather`, `digital`.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,5 +6,5 @@
 mod methods;
 
 pub use methods::{
-    Scored, against_controls, is_transductive, of_features, of_head, reason, tempered,
+    Scored, against_controls, is_transductive, names, of_features, of_head, reason, tempered,
 };

@@ -24,6 +24,11 @@ impl Scored {
     }
 }
 
+/// The names of methods.
+pub fn names(methods: &[Scored]) -> Vec<&str> {
+    methods.iter().map(|method| method.name.as_str()).collect()
+}
+
 /// A method that cannot be had, and why.
 pub fn reason(name: &str, why: &str) -> Skipped {
     Skipped { name: name.to_owned(), reason: why.to_owned() }
@@ -96,8 +101,8 @@ pub fn of_head(
 
 /// H against every control of the same scaling: whether the gradients add anything is a question of these pairs, not of
 /// those with f.
-pub fn against_controls(methods: &[Scored]) -> Vec<(String, String)> {
-    let there = |name: &String| methods.iter().any(|method| method.name == *name);
+pub fn against_controls(methods: &[&str]) -> Vec<(String, String)> {
+    let there = |name: &String| methods.contains(&name.as_str());
     let pairs = Scaling::ALL.into_iter().flat_map(|scaling| {
         let own = named(Method::Reflection.name(), scaling);
         let controls = Method::ALL.into_iter().filter(|&method| method != Method::Reflection);

@@ -1,6 +1,5 @@
 //! Pictures in ImageNet-C's layout: a folder for each corruption, in it one for each severity.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +15,7 @@ use rayon::prelude::*;
 use super::inputs::File;
 use super::{Plan, finish, whole};
 use crate::output;
+use crate::run_folder::make_folder;
 use crate::second::bar;
 use crate::second::corruption::corrupted;
 
@@ -54,8 +54,7 @@ pub fn write(plan: &Plan<'_>, files: &[File]) -> Result<ExitCode> {
             }
             let result = corrupted(picture.clone(), one, severity, plan.args.seed, number as u64)?;
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)
-                    .with_context(|| format!("{}: cannot be created", folder.display()))?;
+                make_folder(folder)?;
             }
             whole(&path, |path| encode(path, &result.pixels, plan.args.jpeg))?;
             written.fetch_add(1, Ordering::Relaxed);

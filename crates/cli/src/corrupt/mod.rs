@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::args::CorruptArgs;
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::run_folder::make_folder;
 use crate::second::corruption::{corruptions, severities};
 use inputs::Inputs;
 
@@ -95,7 +96,7 @@ fn prepare(out: &Path, inputs: &Inputs, args: &CorruptArgs) -> Result<()> {
         }
         let _ = fs::remove_file(out.join("labels.npy"));
     }
-    fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
+    make_folder(out)?;
     fs::write(&path, record.to_string() + "\n")
         .with_context(|| format!("{}: cannot be written", path.display()))
 }

@@ -1,15 +1,15 @@
 //! A contact sheet: all corruptions of one picture.
 
-use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use introspective_data::read;
 use introspective_report::{crop_and_fit, write_png};
 use ndarray::{Array3, s};
 
 use super::{Plan, whole};
 use crate::output;
+use crate::run_folder::make_folder;
 use crate::second::corruption::corrupted;
 
 /// Longest side of a picture on the sheet; corruptions are of that size, too.
@@ -51,7 +51,7 @@ pub fn draw(plan: &Plan<'_>) -> Result<ExitCode> {
             sheet.slice_mut(s![top..top + height, left..left + width, ..]).assign(&pixels);
         }
     }
-    fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
+    make_folder(out)?;
     whole(&path, |path| Ok(write_png(path, sheet.view())?))?;
     let names: Vec<&str> = plan.corruptions.iter().map(|one| one.name()).collect();
     output::line(&format!("rows: {}", names.join(", ")))?;

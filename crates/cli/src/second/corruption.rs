@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use introspective_corrupt::{Corruption, Severity, corrupt};
+use introspective_corrupt::{Corruption, Family, Severity, corrupt};
 use introspective_data::Picture;
 use ndarray::{Array3, ArrayView3, Axis, s};
 use rand::SeedableRng;
@@ -16,17 +16,19 @@ use super::extract::Reader;
 pub fn corruptions(names: &[String]) -> Result<Vec<Corruption>> {
     let mut all = Vec::new();
     for name in names {
-        match name.as_str() {
-            "all" => all.extend(Corruption::ALL),
-            "common" => all.extend(Corruption::COMMON),
-            "extra" => all.extend(Corruption::EXTRA),
-            "noise" | "blur" | "weather" | "digital" => {
-                all.extend(Corruption::ALL.into_iter().filter(|one| one.family().name() == name));
+        let family = Family::ALL.into_iter().find(|family| family.name() == name);
+        match (name.as_str(), family) {
+            ("all", _) => all.extend(Corruption::ALL),
+            ("common", _) => all.extend(Corruption::COMMON),
+            ("extra", _) => all.extend(Corruption::EXTRA),
+            (_, Some(family)) => {
+                all.extend(Corruption::ALL.into_iter().filter(|one| one.family() == family));
             }
-            name => all.push(Corruption::from_name(name).with_context(|| {
+            (name, None) => all.push(Corruption::from_name(name).with_context(|| {
                 let known = Corruption::ALL.map(Corruption::name).join(", ");
+                let families = Family::ALL.map(Family::name).join(", ");
                 format!(
-                    "there is no corruption {name}; choose among {known}, or all, common, extra"
+                    "there is no corruption {name}; choose among {known}, or all, common, extra, {families}"
                 )
             })?),
         }
@@ -58,6 +60,9 @@ pub fn corrupting(
     Arc::new(move |number| corrupted(read(number)?, corruption, severity, seed, number as u64))
 }
 
+/// Sets the choice of a corruption apart from other draws of the same seed.
+const CHOICE: u64 = 0x636f_7272_7570_7421;
+
 /// Corruptions of which each copy of a picture gets one.
 #[derive(Clone, Debug)]
 pub struct Mixed {
@@ -75,7 +80,8 @@ impl Mixed {
 
     /// A picture with a corruption and a severity that are drawn for its number.
     pub fn apply(&self, picture: Picture, seed: u64, number: u64) -> Result<Picture> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        // an augmentation of the same seed and number draws from its own stream: the choice must not go with its draws
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ CHOICE);
         random.set_stream(number);
         let chosen = self.corruptions.choose(&mut random).zip(self.severities.choose(&mut random));
         let Some((&corruption, &severity)) = chosen else { return Ok(picture) };
@@ -118,4 +124,61 @@ pub fn corrupted(
     };
     picture.pixels = pixels?;
     Ok(picture)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use introspective_data::PictureInfo;
+
+    use super::*;
+
+    fn picture(colour: &str) -> Picture {
+        let (width, height, format) = (20, 16, "png".to_owned());
+        let info = PictureInfo { width, height, format, colour: colour.to_owned(), orientation: 1 };
+        let pixels = Array3::from_shape_fn((height, width, 3), |(y, x, _)| (9 * y + 4 * x) as u8);
+        Picture { pixels, info }
+    }
+
+    #[test]
+    fn noise_on_a_picture_without_colour_has_none() {
+        let severity = Severity::new(5).unwrap();
+        let noisy = |colour: &str| {
+            corrupted(picture(colour), Corruption::GaussianNoise, severity, 1, 2).unwrap().pixels
+        };
+        let equal = |pixels: &Array3<u8>| {
+            pixels.lanes(Axis(2)).into_iter().all(|p| p[0] == p[1] && p[1] == p[2])
+        };
+        let grey = noisy("l8");
+        assert_eq!(grey.dim(), (16, 20, 3));
+        assert!(equal(&grey) && grey != picture("l8").pixels);
+        assert!(!equal(&noisy("rgb8")));
+    }
+
+    #[test]
+    fn names_of_lists_and_each_corruption_once() {
+        let found = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            corruptions(&names)
+        };
+        assert_eq!(found(&["all", "fog"]).unwrap().len(), 19);
+        assert_eq!(found(&["fog", "extra", "noise", "fog"]).unwrap().len(), 1 + 4 + 3);
+        let error = found(&["mist"]).unwrap_err().to_string();
+        assert!(error.contains("mist") && error.contains("weather"), "{error}");
+    }
+
+    #[test]
+    fn every_corruption_of_a_mixture_is_drawn() {
+        let names = ["blur".to_owned(), "fog".to_owned()];
+        let mixed = Mixed::new(&names, &[1, 3]).unwrap().unwrap();
+        let drawn: std::collections::BTreeSet<Vec<u8>> = (0..200)
+            .map(|number| {
+                let pixels = mixed.apply(picture("l8"), 0, number).unwrap().pixels;
+                pixels.iter().copied().collect()
+            })
+            .collect();
+        // two severities of three blurs that are the same for every picture, and others for each of the rest
+        assert!(drawn.len() > 60, "{}", drawn.len());
+        assert_eq!(mixed.names().len(), 12);
+    }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use indicatif::ProgressBar;
 use introspective_data::arrays::{Arrays, Values, write_safetensors};
 use introspective_data::{Picture, in_batches};
@@ -227,9 +227,4 @@ impl Extracted {
         }
         Ok(Self { h, z, rows })
     }
-}
-
-/// A folder made for the parts of a run.
-pub fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).with_context(|| format!("{}: cannot be created", path.display()))
 }

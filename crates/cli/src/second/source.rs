@@ -264,21 +264,22 @@ pub fn from_file(path: &Path, labelled: bool) -> Result<Source> {
 }
 
 /// Logits with the batch's own batch-norm statistics, in an order drawn from the seed so that a batch is no class's
-/// alone; in the order of `rows`, the numbers of the pictures that `read` gives. `batch` pictures share their statistics.
+/// alone; in the order of `rows`, the numbers of the pictures. `extractor` takes [`Statistics::Batch`]; `batch` pictures share
+/// theirs.
 pub fn batch_norm_logits(
     network: &Network,
+    extractor: &Extractor<'_>,
     pictures: (&Arc<Reader>, &dyn Fn(usize) -> String),
     rows: &[usize],
     (seed, batch): (u64, usize),
     interrupt: &Interrupt,
     progress: &ProgressBar,
 ) -> Result<Array2<f32>> {
-    let extractor = network.extractor(Statistics::Batch)?;
     let order = shuffled(rows.len(), seed);
     let places: Vec<usize> = order.iter().map(|&place| rows[place]).collect();
     let given = Arc::clone(pictures.0);
     let read: Arc<Reader> = Arc::new(move |number| given(places[number]));
-    let extraction = Extraction { batch, ..network.extraction(&extractor, interrupt, progress) };
+    let extraction = Extraction { batch, ..network.extraction(extractor, interrupt, progress) };
     let name = |number: usize| pictures.1(rows[order[number]]);
     let extracted = extraction.collect(0..rows.len(), &read, &name)?;
     if extracted.rows.len() != rows.len() {

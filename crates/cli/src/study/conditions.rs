@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use introspective_corrupt::{Corruption, Severity};
 use introspective_measure::Condition;
-use introspective_network::Statistics;
+use introspective_network::Extractor;
 use introspective_reflect::Features;
 use ndarray::Array2;
 use serde_json::json;
@@ -24,8 +24,10 @@ pub const STATISTICS_BATCH: usize = 200;
 pub struct Runs<'a> {
     pub network: &'a Network,
     pub labelled: &'a Labelled,
-    /// Also with batch-norm statistics of the batch.
-    pub batch_norm: bool,
+    /// With stored statistics.
+    pub extractor: &'a Extractor<'a>,
+    /// With those of the batch, if that is wanted.
+    pub batch_norm: Option<&'a Extractor<'a>>,
     pub seed: u64,
     pub work: &'a Path,
     pub interrupt: &'a Interrupt,
@@ -46,8 +48,7 @@ impl Runs<'_> {
     pub fn run(&self, condition: &Condition) -> Result<Run> {
         let read = self.reader(condition)?;
         let name = condition.name().replace(' ', "-");
-        let extractor = self.network.extractor(Statistics::Stored)?;
-        let extraction = self.network.extraction(&extractor, self.interrupt, self.progress);
+        let extraction = self.network.extraction(self.extractor, self.interrupt, self.progress);
         let set = &self.labelled.set;
         let identity = json!({
             "classifier": self.network.opened.classifier.sha256(),
@@ -77,16 +78,18 @@ impl Runs<'_> {
         };
         let rows = extracted.rows.clone();
         let features = self.network.features(extracted, &self.labelled.labels)?;
-        let batch_norm = if self.batch_norm {
-            Some(self.with_batch_norm(&read, &rows, &name, &identity)?)
-        } else {
-            None
+        let batch_norm = match self.batch_norm {
+            Some(extractor) => {
+                Some(self.with_batch_norm(extractor, &read, &rows, &name, &identity)?)
+            }
+            None => None,
         };
         Ok(Run { features, batch_norm })
     }
 
     fn with_batch_norm(
         &self,
+        extractor: &Extractor<'_>,
         read: &Arc<Reader>,
         rows: &[usize],
         name: &str,
@@ -101,6 +104,7 @@ impl Runs<'_> {
         let picture = |number: usize| self.labelled.set.name(number);
         let z = batch_norm_logits(
             network,
+            extractor,
             (read, &picture),
             rows,
             (self.seed, STATISTICS_BATCH),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use introspective_measure::{Estimate, Metric, Row, Table};
 use introspective_report::{EvaluationFacts, Skipped, conditions_csv, conditions_page};
 use introspective_study::is_transductive;
 use serde_json::{Value, json};
 
 use crate::output;
+use crate::run_folder;
 
 /// What was measured.
 pub struct Outcome {
@@ -42,24 +43,12 @@ impl Outcome {
 
     /// Writes report.html, study.json, study.csv and manifest.json.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text)
-                .with_context(|| format!("{}: cannot be written", path.display()))
-        };
-        let page = conditions_page(&self.table, &self.transductive(), &self.page_facts());
-        write("report.html", page)?;
-        write("study.csv", conditions_csv(&self.table)?)?;
-        write("study.json", serde_json::to_string_pretty(&self.json()?)? + "\n")?;
-        let manifest = json!({
-            "schema_version": introspective_report::manifest::SCHEMA_VERSION,
-            "tool": introspective_report::manifest::TOOL,
-            "version": env!("CARGO_PKG_VERSION"),
-            "command": output::command_line(),
-            "facts": self.facts,
-            "files": ["report.html", "study.csv", "study.json", "manifest.json"],
-        });
-        write("manifest.json", serde_json::to_string_pretty(&manifest)? + "\n")
+        let files = [
+            ("report.html", conditions_page(&self.table, &self.transductive(), &self.page_facts())),
+            ("study.csv", conditions_csv(&self.table)?),
+            ("study.json", serde_json::to_string_pretty(&self.json()?)? + "\n"),
+        ];
+        run_folder::write_files(folder, &files, &self.facts)
     }
 
     /// All of it as a line of JSON, or a table.

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use introspective_corrupt::{Corruption, Family};
+use anyhow::{Context, Result};
+use introspective_corrupt::{Corruption, Family, Severity};
 use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method as Compared};
+use introspective_network::Statistics;
 use introspective_reflect::{Head, Scaling};
-use introspective_report::{Existing, RunFolder, Skipped};
-use introspective_study::{Scored, against_controls, of_features, of_head, reason, tempered};
+use introspective_report::{RunFolder, Skipped};
+use introspective_study::{
+    Scored, against_controls, names, of_features, of_head, reason, tempered,
+};
 use serde_json::{Value, json};
 
 use super::conditions::{Run, Runs};
@@ -18,8 +21,9 @@ use super::outcome::Outcome;
 use crate::args::{RecognitionArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::second::corruption::corruptions;
-use crate::second::extract::{Interrupted, make_folder};
+use crate::run_folder;
+use crate::second::corruption::{corruptions, severities};
+use crate::second::extract::Interrupted;
 use crate::second::source::{Labelled, Network};
 use crate::second::{bar, head};
 
@@ -29,20 +33,20 @@ const DEFAULT_OUT: &str = "introspect-study";
 /// Transductive methods that are also measured at their temperature; H with training statistics always is.
 const TEMPERED: [&str; 4] = ["mlp-h-batch", "reflection-batch", "f-matched", "f-batch-norm"];
 
+/// f is f, whatever the head.
+const OF_F: [&str; 2] = ["f", "f+temperature"];
+
 /// Measures all methods under all conditions.
 pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
     let corruptions = corruptions(&args.corruption)?;
-    let existing = match (&args.out, args.force) {
-        (_, true) => Existing::Force,
-        (Some(_), false) => Existing::Refuse,
-        (None, false) => Existing::ReplaceOurs,
-    };
+    let severities = severities(&args.severity)?;
+    let existing = run_folder::existing(args.out.as_deref(), args.force);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     let folder = RunFolder::open(&out, existing)?;
     let interrupt = Interrupt::watch()?;
-    let work = work_folder(&out, args)?;
-    let outcome = match studied(args, &corruptions, &work, &interrupt) {
+    let work = run_folder::work_folder(&out, "study", args.resume, args.force)?;
+    let outcome = match studied(args, &corruptions, &severities, &work, &interrupt) {
         Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
             eprintln!(
                 "interrupted; the same command with --resume goes on from {}",
@@ -71,6 +75,7 @@ pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
 fn studied(
     args: &RecognitionArgs,
     corruptions: &[Corruption],
+    severities: &[Severity],
     work: &Path,
     interrupt: &Interrupt,
 ) -> Result<Outcome> {
@@ -78,23 +83,28 @@ fn studied(
     let heads = Heads::open(args, &network)?;
     let part = args.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(&args.data, part, args.split.is_some(), &network)?;
-    let classifier = &network.opened.classifier;
     let mut skipped = Vec::new();
-    let batch_norm = !args.without_batch_norm && classifier.batch_norms() > 0;
-    if !batch_norm {
-        let why = match args.without_batch_norm {
-            true => "--without-batch-norm",
-            false => "the network has no batch normalisation",
-        };
-        skipped.push(reason("f-batch-norm", why));
-    }
-    let conditions = conditions(corruptions, &args.severity);
-    let passes = 1 + usize::from(batch_norm);
+    let extractor = network.extractor(Statistics::Stored)?;
+    let wanted = !args.without_batch_norm;
+    let with_batch = match wanted.then(|| network.extractor(Statistics::Batch)) {
+        Some(Ok(extractor)) => Some(extractor),
+        Some(Err(error)) => {
+            skipped.push(reason("f-batch-norm", &output::chain(&error)));
+            None
+        }
+        None => {
+            skipped.push(reason("f-batch-norm", "--without-batch-norm"));
+            None
+        }
+    };
+    let conditions = conditions(corruptions, severities);
+    let passes = 1 + usize::from(with_batch.is_some());
     let progress = bar(!args.json, labelled.set.len() * passes * conditions.len(), "pictures");
     let runs = Runs {
         network: &network,
         labelled: &labelled,
-        batch_norm,
+        extractor: &extractor,
+        batch_norm: with_batch.as_ref(),
         seed: args.seed,
         work,
         interrupt,
@@ -126,7 +136,7 @@ fn studied(
     }
     progress.finish_and_clear();
     let study = study.context("there are no conditions")?;
-    let table = study.table(&groups(corruptions, &args.severity))?;
+    let table = study.table(&groups(corruptions, severities))?;
     let mut facts = labelled.facts(&args.data);
     facts.extend(heads.facts()?);
     facts.extend(about(args, &network)?);
@@ -134,20 +144,18 @@ fn studied(
 }
 
 /// The images as they are, then every corruption at every severity.
-fn conditions(corruptions: &[Corruption], severities: &[u8]) -> Vec<Condition> {
-    let mut severities = severities.to_vec();
-    severities.sort_unstable();
-    severities.dedup();
+fn conditions(corruptions: &[Corruption], severities: &[Severity]) -> Vec<Condition> {
     let corrupted = corruptions.iter().flat_map(|corruption| {
-        let name = corruption.name();
-        severities.iter().map(|&severity| Condition { corruption: Some(name.to_owned()), severity })
+        severities.iter().map(|severity| Condition {
+            corruption: Some(corruption.name().to_owned()),
+            severity: severity.get(),
+        })
     });
-    let corrupted: Vec<Condition> = corrupted.collect();
     [Condition::clean()].into_iter().chain(corrupted).collect()
 }
 
 /// What is averaged: all, the usual lists, families, severities, and each corruption.
-fn groups(corruptions: &[Corruption], severities: &[u8]) -> Vec<Group> {
+fn groups(corruptions: &[Corruption], severities: &[Severity]) -> Vec<Group> {
     let group = |name: &str, belongs: &dyn Fn(&Corruption) -> bool, severities: &[u8]| Group {
         name: name.to_owned(),
         corruptions: (corruptions.iter().filter(|corruption| belongs(corruption)))
@@ -160,12 +168,9 @@ fn groups(corruptions: &[Corruption], severities: &[u8]) -> Vec<Group> {
         group("common", &|corruption| Corruption::COMMON.contains(corruption), &[]),
         group("extra", &|corruption| Corruption::EXTRA.contains(corruption), &[]),
     ];
-    let families = [Family::Noise, Family::Blur, Family::Weather, Family::Digital];
-    groups.extend(families.map(|family| group(family.name(), &|one| one.family() == family, &[])));
-    let mut severities = severities.to_vec();
-    severities.sort_unstable();
-    severities.dedup();
-    for severity in severities {
+    groups
+        .extend(Family::ALL.map(|family| group(family.name(), &|one| one.family() == family, &[])));
+    for severity in severities.iter().map(|severity| severity.get()) {
         groups.push(group(&format!("severity-{severity}"), &|_| true, &[severity]));
     }
     for corruption in corruptions {
@@ -220,10 +225,9 @@ impl Heads {
                 .collect();
             methods.extend(cooler);
             if number > 0 {
-                // f is f, whatever the head
-                methods.retain(|method| !["f", "f+temperature"].contains(&method.name.as_str()));
+                methods.retain(|method| !OF_F.contains(&method.name.as_str()));
             }
-            let renamed = |name: String| format!("{name}{suffix}");
+            let renamed = |name: String| full_name(&name, suffix);
             all.extend(
                 methods
                     .into_iter()
@@ -245,24 +249,19 @@ impl Heads {
         Ok((all, skipped))
     }
 
-    /// H against the controls of its own head.
+    /// H against the controls of its own head, and against f.
     fn contrasts(&self, methods: &[Scored]) -> Vec<(String, String)> {
-        let of_head = |(_, _, suffix): &(Head, PathBuf, String)| {
-            let plain = |method: &Scored| {
-                let name = method.name.strip_suffix(suffix.as_str());
-                let name = name.filter(|name| !name.contains('@'))?.to_owned();
-                Some(Scored { name, seeds: Vec::new() })
-            };
-            let own: Vec<Scored> = methods.iter().filter_map(plain).collect();
-            against_controls(&own)
-                .into_iter()
-                .map(|(method, minus)| (format!("{method}{suffix}"), format!("{minus}{suffix}")))
-                .collect::<Vec<_>>()
+        let there = names(methods);
+        let of_head = |suffix: &String| {
+            let own = |name: &str| full_name(name, suffix);
+            let plain: Vec<&str> = (there.iter())
+                .map(|name| name.strip_suffix(suffix.as_str()).unwrap_or(name))
+                .filter(|name| there.contains(&own(name).as_str()))
+                .collect();
+            let pairs = against_controls(&plain).into_iter();
+            pairs.map(|(method, minus)| (own(&method), own(&minus))).collect::<Vec<_>>()
         };
-        let there = |name: &String| methods.iter().any(|method| method.name == *name);
-        let mut pairs: Vec<_> = self.heads.iter().flat_map(of_head).collect();
-        pairs.retain(|(method, minus)| there(method) && there(minus));
-        pairs
+        self.heads.iter().flat_map(|(_, _, suffix)| of_head(suffix)).collect()
     }
 
     fn facts(&self) -> Result<BTreeMap<String, Value>> {
@@ -273,6 +272,11 @@ impl Heads {
         }
         Ok(facts)
     }
+}
+
+/// A method's name in a study: that of f is the same for every head.
+fn full_name(name: &str, suffix: &str) -> String {
+    if OF_F.contains(&name) { name.to_owned() } else { format!("{name}{suffix}") }
 }
 
 fn about(args: &RecognitionArgs, network: &Network) -> Result<BTreeMap<String, Value>> {
@@ -286,23 +290,4 @@ fn about(args: &RecognitionArgs, network: &Network) -> Result<BTreeMap<String, V
         ("command".to_owned(), json!(output::command_line())),
         ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
     ]))
-}
-
-fn work_folder(out: &Path, args: &RecognitionArgs) -> Result<PathBuf> {
-    let name = out.file_name().with_context(|| format!("--out {}: no folder", out.display()))?;
-    let mut hidden = name.to_owned();
-    hidden.push(".work");
-    let work = out.with_file_name(hidden);
-    if work.exists() && !args.resume {
-        if !args.force {
-            bail!(
-                "{} is there, which an interrupted study left: --resume goes on with it, --force begins anew",
-                work.display()
-            );
-        }
-        fs::remove_dir_all(&work)
-            .with_context(|| format!("{}: cannot be removed", work.display()))?;
-    }
-    make_folder(&work)?;
-    Ok(work)
 }

@@ -21,7 +21,8 @@ const DRAWN: [&str; 8] = [
 
 /// A page in HTML that needs no other file, no network and no scripts: every method on the images as they are and under all
 /// corruptions, those of `transductive` apart, differences with their intervals, accuracy and calibration by severity and by
-/// corruption. The first method is what the others are held against. Well-formed XML, too.
+/// corruption. The first method is what the others are held against. Of the table's groups it reads `clean`, `corrupted`,
+/// `severity-1` to `severity-5` and those named after a corruption. Well-formed XML, too.
 pub fn conditions_page(table: &Table, transductive: &[String], facts: &EvaluationFacts) -> String {
     let title = escape(if facts.title.is_empty() { "Study" } else { &facts.title });
     let mut page = super::page::head(&title);
