@@ -26,6 +26,7 @@ use crate::run_folder;
 use crate::second::corruption::{corrupting, corruptions};
 use crate::second::extract::{Interrupted, Reader};
 use crate::second::head::Fits;
+use crate::second::sensing::Reading;
 use crate::second::source::{
     Labelled, Network, STATISTICS_BATCH, Source, batch_norm_logits, from_file, shuffled,
 };
@@ -99,7 +100,11 @@ fn evaluated(
             let network = Network::open(&args.run, usize::MAX)?;
             // before the pictures, which take long
             let head = find(network.fits()?)?;
-            let (source, logits) = extracted(args, &network, data, wants_batch_norm, interrupt)?;
+            let mut reading = head.as_ref().map(|(head, _)| Reading::of(head)).unwrap_or_default();
+            // whoever keeps the features may use any head on them
+            reading.stages |= args.save_features.is_some();
+            let wants = Wants { batch_norm: wants_batch_norm, reading };
+            let (source, logits) = extracted(args, &network, data, wants, interrupt)?;
             (source, logits, head)
         }
         (None, None) => bail!("give labelled pictures with --data, or features with --features"),
@@ -171,35 +176,41 @@ fn evaluated(
 
 type BatchNormLogits = std::result::Result<Array2<f32>, String>;
 
+/// What is asked of the network beside h and z.
+struct Wants {
+    batch_norm: bool,
+    reading: Reading,
+}
+
 fn extracted(
     args: &EvaluateArgs,
     network: &Network,
     data: &Path,
-    wants_batch_norm: bool,
+    wants: Wants,
     interrupt: &Interrupt,
 ) -> Result<(Source, BatchNormLogits)> {
     let part = args.data.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(data, part, args.data.split.is_some(), network)?;
-    let extractor = network.extractor(BatchNorm::Stored)?;
+    let sensing = network.sensing(wants.reading)?;
     let count = labelled.set.len();
-    let progress = bar(!args.json, count * (1 + usize::from(wants_batch_norm)), "pictures");
-    let extraction = network.extraction(&extractor, interrupt, &progress);
+    let progress = bar(!args.json, count * (1 + usize::from(wants.batch_norm)), "pictures");
+    let extraction = network.extraction(&sensing, interrupt, &progress);
     let read = reader(args, &labelled)?;
     let extracted = extraction.collect(0..count, &read, &|n| labelled.set.name(n))?;
     let rows = extracted.rows.clone();
     if rows.is_empty() {
         bail!("{}: none of {count} pictures could be read", data.display());
     }
-    let features = network.features(extracted, &labelled.labels)?;
+    let features = network.features(extracted, wants.reading, &labelled.labels)?;
     let mut batch_norm = Err("it was not asked for".to_owned());
-    if wants_batch_norm {
+    if wants.batch_norm {
         let batch = network.batch.unwrap_or(STATISTICS_BATCH);
         let name = |number: usize| labelled.set.name(number);
         let pictures = (&read, &name as &dyn Fn(usize) -> String);
         // a network without batch normalisation costs this method alone
-        let logits = network.extractor(BatchNorm::Batch).and_then(|extractor| {
+        let logits = network.plain(BatchNorm::Batch).and_then(|sensing| {
             let order = (args.seed, batch);
-            batch_norm_logits(network, &extractor, pictures, &rows, order, interrupt, &progress)
+            batch_norm_logits(network, &sensing, pictures, &rows, order, interrupt, &progress)
         });
         batch_norm = logits.map_err(|error| output::chain(&error));
         if interrupt.came() {

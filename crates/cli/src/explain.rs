@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::Picture;
 use introspective_explain::{Questions, explain};
 use introspective_network::{
-    ClassNames, Observation, Preprocessing, Session, SessionOptions, Threads,
+    ClassNames, Extractor, ExtractorOptions, Observation, Preprocessing, Session, SessionOptions,
+    Statistics, Threads,
 };
 use introspective_reflect::Method::Reflection;
 use introspective_reflect::{Disagreement, Head, largest, probabilities};
@@ -19,7 +20,7 @@ use introspective_report::manifest::{
 use introspective_report::{
     Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
 };
-use ndarray::Axis;
+use ndarray::{Array1, ArrayView3, Axis};
 use serde_json::json;
 
 use crate::args::ExplainArgs;
@@ -27,6 +28,7 @@ use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
 use crate::run_folder;
+use crate::second::sensing::Reading;
 use crate::{advice, network, output, second};
 
 /// Where results go unless `--out` says otherwise.
@@ -69,17 +71,32 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let second = second::head::find(args.head.as_deref(), &args.network, || {
         Ok(second::head::Fits::classifier(classifier)?)
     })?;
+    let reading = second.as_ref().map(|(head, _)| Reading::of(head)).unwrap_or_default();
     let options = SessionOptions {
         layer: args.layer.clone(),
         penultimate: second.is_some(),
+        stages: reading.stages,
         threads: threads.map(Threads::new),
         optimise: images.count() >= WORTH_OPTIMISING,
         ..SessionOptions::default()
     };
     let session = ManuallyDrop::new(Session::new(classifier, &options)?);
 
+    let own = match reading.own {
+        Some(share) => Some(Extractor::new(
+            classifier,
+            &ExtractorOptions {
+                threads: threads.map(Threads::new),
+                optimise: images.count() >= WORTH_OPTIMISING,
+                statistics: Statistics::Own(share),
+                stages: false,
+            },
+        )?),
+        None => None,
+    };
     let job = Job {
         second: second.as_ref(),
+        own: own.as_ref(),
         session: &session,
         classes: &classes,
         preprocessing: &preprocessing,
@@ -104,6 +121,8 @@ fn existing(args: &ExplainArgs) -> Existing {
 /// Everything that is the same for all pictures.
 struct Job<'a> {
     second: Option<&'a (Head, PathBuf)>,
+    /// The pass with the picture's own statistics, if the second stage reads one.
+    own: Option<&'a Extractor<'a>>,
     session: &'a Session<'a>,
     classes: &'a ClassNames,
     preprocessing: &'a Preprocessing,
@@ -122,7 +141,7 @@ impl Job<'_> {
     fn explain_unguarded(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
         let prepared = self.preprocessing.apply(picture.pixels.view())?;
         let observation = self.session.observe(prepared.input.view())?;
-        let second = self.reflect(&observation)?;
+        let second = self.reflect(&observation, prepared.input.view())?;
         // where the stages differ, that is the question
         let mut questions = self.questions.clone();
         if let Some(second) = second.as_ref().filter(|second| !second.agrees)
@@ -161,12 +180,22 @@ impl Job<'_> {
     }
 
     /// What the second stage says of the picture.
-    fn reflect(&self, observation: &Observation) -> Result<Option<SecondStage>> {
+    fn reflect(
+        &self,
+        observation: &Observation,
+        input: ArrayView3<'_, f32>,
+    ) -> Result<Option<SecondStage>> {
         let (Some((head, path)), Some(h)) = (self.second, &observation.penultimate) else {
             return Ok(None);
         };
         let z = &observation.logits;
-        let (rows, logits) = (h.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
+        let mut row: Vec<f32> = h.iter().chain(&observation.stages).copied().collect();
+        if let Some(own) = self.own {
+            let pass = own.extract(input.insert_axis(Axis(0)))?;
+            row.extend(&pass.h);
+        }
+        let row = Array1::from(row);
+        let (rows, logits) = (row.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
         let second = head.logits(Reflection, 0, &head.statistics, rows, logits);
         let second = second.context("the head has no network H")?.row(0).to_owned();
         let Disagreement { classes_differ, total_variation } =

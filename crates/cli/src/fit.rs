@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use introspective_data::{Augmentation, held_out};
-use introspective_network::Statistics;
 use introspective_reflect::{
-    Activation, Features, FitOptions, Head, KeepState, Loss, Method, ReflectError, Scaler,
-    Schedule, Target, fit, largest,
+    Features, FitOptions, Head, KeepState, Loss, Method, Reads, ReflectError, Schedule, Target,
+    fit, largest,
 };
 use serde_json::{Value, json};
 
@@ -20,8 +19,10 @@ use crate::args::{AugmentArg, FitArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
-use crate::second::corruption::Mixed;
+use crate::second::corruption::{Mixed, corruptions};
 use crate::second::extract::{Interrupted, Reader};
+use crate::second::recipe::Settings;
+use crate::second::sensing::Reading;
 use crate::second::source::{Labelled, Network, Source, from_file};
 use crate::second::{bar, named};
 
@@ -30,12 +31,13 @@ const CHECKPOINT_EVERY: usize = 10;
 
 /// Fits the second stage and writes its file.
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
-    let options = options(args)?;
+    let settings = Settings::of(args)?;
+    let options = options(args, &settings)?;
     output::limit_threads(args.run.threads)?;
     refuse_existing(args)?;
     let interrupt = Interrupt::watch()?;
     let work = run_folder::work_folder(&args.out, "fit", args.resume, args.force)?;
-    match fitted(args, &options, &work, &interrupt) {
+    match fitted(args, &settings, options, &work, &interrupt) {
         Ok((head, summary)) => {
             head.write(&args.out)?;
             // what it was for is done
@@ -65,22 +67,26 @@ fn stopped(error: &anyhow::Error) -> bool {
 
 fn fitted(
     args: &FitArgs,
-    options: &FitOptions,
+    settings: &Settings,
+    mut options: FitOptions,
     work: &Path,
     interrupt: &Interrupt,
 ) -> Result<(Head, Summary)> {
     let source = match (&args.data.features, &args.data.data) {
         (Some(path), _) => from_file(path, true)?,
-        (None, Some(data)) => extracted(args, data, work, interrupt)?,
+        (None, Some(data)) => extracted(args, settings, data, work, interrupt)?,
         (None, None) => bail!("give labelled pictures with --data, or features with --features"),
     };
     if let Some(path) = &args.save_features {
-        // whoever reads them cannot tell a copy from another image
-        let clean: Vec<usize> = (0..clean(&source)).collect();
-        source.features.select(&clean).write(path).context("--save-features")?;
+        source.features.write(path).context("--save-features")?;
+    }
+    if args.average.is_none() && source.features.own_share.is_none() {
+        // a recipe's default, which needs a second pass
+        options.blend = false;
     }
     let kept = kept(args, &source)?;
-    let training = source.features.select(&others(&source.images, &kept));
+    let rows = others(&source.images, &kept);
+    let training = source.features.select(&without(args, &source.features, rows)?);
     let kept = source.features.select(&kept);
     let Source { owner, mut facts, .. } = source;
     facts.insert("kept".to_owned(), json!(kept.len()));
@@ -104,7 +110,7 @@ fn fitted(
         }
         if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let result = fit(&training, &kept, &owner, options, Some(&state), &watch);
+    let result = fit(&training, &kept, &owner, &options, Some(&state), &watch);
     progress.finish_and_clear();
     let mut head = result?;
     facts.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
@@ -115,15 +121,21 @@ fn fitted(
 }
 
 /// Runs the network over the pictures, and the changed copies of them.
-fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) -> Result<Source> {
+fn extracted(
+    args: &FitArgs,
+    settings: &Settings,
+    data: &Path,
+    work: &Path,
+    interrupt: &Interrupt,
+) -> Result<Source> {
     let network = Network::open(&args.run, usize::MAX)?;
     let part = args.data.split.unwrap_or(SplitArg::Train);
     let labelled = Labelled::open(data, part, args.data.split.is_some(), &network)?;
     let images = labelled.set.len();
     let augmentation = augmentation(args.augment);
-    let corruption = Mixed::new(&args.corruption, &args.severity)?;
+    let corruption = Mixed::new(&settings.corruption, &settings.severity)?;
     let changed = augmentation.is_some() || corruption.is_some();
-    let copies = if changed { usize::from(args.copies) } else { 0 };
+    let copies = if changed { settings.copies } else { 0 };
     let count = images * (1 + copies);
 
     let (set, seed, mixed) = (Arc::clone(&labelled.set), args.seed, corruption.clone());
@@ -140,9 +152,12 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
             None => Ok(picture),
         }
     });
-    let extractor = network.extractor(Statistics::Stored)?;
+    // whoever keeps the features may fit any head on them
+    let stages = args.save_features.is_some() || settings.reads == Reads::Activations;
+    let reading = Reading { stages, own: own_share(args, settings, &network)? };
+    let sensing = network.sensing(reading)?;
     let progress = bar(!args.json, count, "pictures");
-    let extraction = network.extraction(&extractor, interrupt, &progress);
+    let extraction = network.extraction(&sensing, interrupt, &progress);
     let identity = json!({
         "classifier": network.opened.classifier.sha256(),
         "data": labelled.set.fingerprint(),
@@ -153,6 +168,8 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
         "seed": if copies > 0 { Some(seed) } else { None },
         "runtime": network.opened.classifier.runtime(),
         "batch": extraction.batch,
+        "activations": sensing.width(),
+        "own_share": reading.own,
     });
     let name = |number: usize| labelled.set.name(number % images);
     let extracted = extraction.collect_stored(count, &read, &name, work, &identity.to_string());
@@ -163,7 +180,7 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
     }
     let rows = extracted.rows.clone();
     let labels: Vec<usize> = (0..count).map(|number| labelled.labels[number % images]).collect();
-    let mut features = network.features(extracted, &labels)?;
+    let mut features = network.features(extracted, reading, &labels)?;
     // clean ones come first, and of those some may be known to be new to the network
     if let Some(held) = labelled.held_out_in_training(&network)? {
         let mut unseen = vec![false; images];
@@ -174,6 +191,18 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
     }
     let clean = rows.iter().filter(|&&row| row < images).count();
     let of: Vec<usize> = rows.iter().map(|row| row % images).collect();
+    if copies > 0 {
+        let change = |&row: &usize| match &corruption {
+            _ if row < images => String::new(),
+            Some(mixed) => mixed
+                .draw(seed, row as u64)
+                .map_or("", |(corruption, _)| corruption.name())
+                .to_owned(),
+            None => format!("{:?}", args.augment).to_lowercase(),
+        };
+        features.changes = rows.iter().map(change).collect();
+        features.images = of.clone();
+    }
     let mut facts = labelled.facts(data);
     facts.insert("images".to_owned(), json!(clean));
     facts.insert("left_out".to_owned(), json!(images - clean));
@@ -184,6 +213,19 @@ fn extracted(args: &FitArgs, data: &Path, work: &Path, interrupt: &Interrupt) ->
     facts.insert("copies".to_owned(), json!(copies));
     facts.insert("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?);
     Ok(Source { features, images: of, owner: network.owner(), facts })
+}
+
+/// Share of own statistics in the second pass: what a recipe wants is left out where a network has no batch normalisations,
+/// what a flag wants is not.
+fn own_share(args: &FitArgs, settings: &Settings, network: &Network) -> Result<Option<f32>> {
+    let without = network.opened.classifier.batch_norms() == 0;
+    if settings.own.is_some() && args.own_statistics.is_none() && without {
+        eprintln!(
+            "note: the network has no batch normalisations (or an exporter folded them): no second pass, H reads the first alone"
+        );
+        return Ok(None);
+    }
+    Ok(settings.own)
 }
 
 /// Number of rows that are images as they are: those before the first copy.
@@ -210,6 +252,26 @@ fn kept(args: &FitArgs, source: &Source) -> Result<Vec<usize>> {
     Ok(held_out(labels, args.fit_split, args.seed).context("--fit-split")?.held)
 }
 
+/// Of some rows those that are no copies with the corruptions of --leave-out.
+fn without(args: &FitArgs, features: &Features, rows: Vec<usize>) -> Result<Vec<usize>> {
+    let names = corruptions(&args.leave_out).context("--leave-out")?;
+    if names.is_empty() {
+        return Ok(rows);
+    }
+    let left: HashSet<&str> = names.iter().map(|corruption| corruption.name()).collect();
+    let drawn = |row: &usize| features.changes.get(*row).map(String::as_str).unwrap_or_default();
+    let staying: Vec<usize> =
+        rows.iter().copied().filter(|row| !left.contains(drawn(row))).collect();
+    if staying.len() == rows.len() {
+        bail!(
+            "--leave-out {}: no row is a copy with one of these corruptions; they come from --corruption, or from features \
+             that were saved with it",
+            args.leave_out.join(",")
+        );
+    }
+    Ok(staying)
+}
+
 /// Rows to train on: of the images of the kept rows neither they nor their copies. `images` says which image each row
 /// is of.
 fn others(images: &[usize], kept: &[usize]) -> Vec<usize> {
@@ -226,19 +288,21 @@ fn augmentation(arg: AugmentArg) -> Option<Augmentation> {
     }
 }
 
-fn options(args: &FitArgs) -> Result<FitOptions> {
+fn options(args: &FitArgs, settings: &Settings) -> Result<FitOptions> {
     let options = FitOptions {
+        reads: settings.reads,
+        blend: settings.average,
         loss: named(&Loss::ALL, Loss::name, &args.loss)?,
         target: named(&Target::ALL, Target::name, &args.target)?,
         height: args.height,
-        scaler: named(&Scaler::ALL, Scaler::name, &args.scaler)?,
+        scaler: settings.scaler,
         rank: args.rank.map(|rank| rank as usize),
-        hidden: hidden(&args.hidden)?,
-        activation: named(&Activation::ALL, Activation::name, &args.activation)?,
+        hidden: settings.hidden.clone(),
+        activation: settings.activation,
         schedule: Schedule {
-            epochs: args.epochs as usize,
+            epochs: settings.epochs,
             batch: args.fit_batch as usize,
-            learning_rate: args.lr,
+            learning_rate: settings.learning_rate,
             milestones: args.milestones.clone(),
             decay: args.decay,
             momentum: args.momentum,
@@ -253,16 +317,6 @@ fn options(args: &FitArgs) -> Result<FitOptions> {
         bail!("--fit-split {}: expected a share between 0 and 1", args.fit_split);
     }
     Ok(options)
-}
-
-fn hidden(text: &str) -> Result<Vec<usize>> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    text.split(',')
-        .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
-        .collect::<Option<_>>()
-        .with_context(|| format!("--hidden {text}: expected sizes such as 300,100, or none"))
 }
 
 fn refuse_existing(args: &FitArgs) -> Result<()> {
@@ -291,8 +345,10 @@ impl Summary {
             right as f64 / kept.len().max(1) as f64
         };
         let mut rows = vec![("f".to_owned(), accuracy(kept.z.view()))];
+        let activations = head.activations(kept);
         for method in Method::ALL {
-            let logits = head.logits(method, 0, &head.statistics, kept.h.view(), kept.z.view());
+            let (a, z) = (activations.view(), kept.z.view());
+            let logits = head.logits(method, 0, &head.statistics, a, z);
             rows.extend(logits.map(|logits| (method.name().to_owned(), accuracy(logits.view()))));
         }
         Self { rows }

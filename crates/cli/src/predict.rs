@@ -1,17 +1,18 @@
 //! `introspect predict`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use introspective_data::{find_pictures, read};
-use introspective_network::{ClassNames, Statistics as BatchNorm};
+use introspective_network::ClassNames;
 use introspective_reflect::{
     About, Disagreement, GradientScores, Head, LogitScores, Loss, Method, Question, Scaling,
     Statistics, Stream, Target, largest, probabilities,
 };
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use serde::Serialize;
 
 use crate::args::PredictArgs;
@@ -19,6 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::second::extract::{Interrupted, Owned, Reader};
 use crate::second::head::Fits;
+use crate::second::sensing::Reading;
 use crate::second::source::{Network, from_file};
 use crate::second::{bar, head, named};
 
@@ -83,9 +85,13 @@ fn from_features(
     let names = features.names.clone().or_else(|| head.and_then(|head| head.about.names.clone()));
     let names = names.map_or_else(|| ClassNames::numbered(features.classes()), ClassNames::new);
     let mut predictor = Predictor::new(head, scaling, args.head_seed, names)?;
-    predictor.see_all(&features.h, &features.z)?;
-    for (row, (h, z)) in features.h.outer_iter().zip(features.z.outer_iter()).enumerate() {
-        printer.line(&predictor.line(format!("{}#{row}", path.display()), h, z)?)?;
+    let activations = match head {
+        Some(head) => head.activations(&features),
+        None => Cow::Borrowed(&features.h),
+    };
+    predictor.see_all(&activations, &features.z)?;
+    for (row, (a, z)) in activations.outer_iter().zip(features.z.outer_iter()).enumerate() {
+        printer.line(&predictor.line(format!("{}#{row}", path.display()), a, z)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -98,9 +104,9 @@ fn from_pictures(
 ) -> Result<ExitCode> {
     let paths = Arc::new(find_pictures(&args.images)?);
     let network = Network::open(&args.run, paths.len())?;
-    let extractor = network.extractor(BatchNorm::Stored)?;
     let head = find(args, network.fits()?)?;
     let head = head.as_ref();
+    let sensing = network.sensing(head.map(Reading::of).unwrap_or_default())?;
     let own = head.and_then(|head| head.about.names.clone()).map(ClassNames::new);
     let names = match (&network.names, own) {
         (None, Some(names)) => names,
@@ -113,7 +119,7 @@ fn from_pictures(
     };
     let name = |number: usize| paths[number].display().to_string();
     let progress = bar(true, paths.len(), "pictures");
-    let extraction = network.extraction(&extractor, interrupt, &progress);
+    let extraction = network.extraction(&sensing, interrupt, &progress);
     let (mut failures, mut done) = (0, 0);
     let mut tell = |number: usize, line: Result<Line>| {
         done += 1;
@@ -129,19 +135,19 @@ fn from_pictures(
         // what the first picture is scaled with depends on the last one: all are kept, and none is told before
         let mut rows = Vec::with_capacity(paths.len());
         let run = extraction.each(0..paths.len(), &read, &mut |_, row| {
-            rows.push(row.map(|(h, z)| (h.to_owned(), z.to_owned())));
+            rows.push(row.map(|(a, z)| (a.to_owned(), z.to_owned())));
             Ok(())
         });
         run.and_then(|()| {
             predictor.see(&rows)?;
             rows.into_iter().enumerate().try_for_each(|(number, row)| {
-                let line = row.and_then(|(h, z)| predictor.line(name(number), h.view(), z.view()));
+                let line = row.and_then(|(a, z)| predictor.line(name(number), a.view(), z.view()));
                 tell(number, line)
             })
         })
     } else {
         extraction.each(0..paths.len(), &read, &mut |number, row| {
-            tell(number, row.and_then(|(h, z)| predictor.line(name(number), h, z)))
+            tell(number, row.and_then(|(a, z)| predictor.line(name(number), a, z)))
         })
     };
     progress.finish_and_clear();
@@ -192,9 +198,9 @@ impl<'a> Predictor<'a> {
         };
         let statistics = match (head, scaling) {
             (Some(head), Scaling::Train | Scaling::None) => {
-                let (d, n) = (head.about.features, head.about.classes);
-                let (h, z) = (Array2::zeros((0, d)), Array2::zeros((0, n)));
-                Some(head.statistics_for(scaling, h.view(), z.view())?)
+                let (width, n) = (head.width(), head.about.classes);
+                let (none, z) = (Array2::zeros((0, width)), Array2::zeros((0, n)));
+                Some(head.statistics_for(scaling, none.view(), z.view())?)
             }
             _ => None,
         };
@@ -209,18 +215,19 @@ impl<'a> Predictor<'a> {
     /// Takes the statistics of all rows that there are, where that was asked for.
     fn see(&mut self, rows: &[Result<Owned>]) -> Result<()> {
         let good: Vec<&Owned> = rows.iter().filter_map(|row| row.as_ref().ok()).collect();
-        let h: Vec<_> = good.iter().map(|(h, _)| h.view()).collect();
+        let rows: Vec<_> = good.iter().map(|(row, _)| row.view()).collect();
         let z: Vec<_> = good.iter().map(|(_, z)| z.view()).collect();
         if good.is_empty() {
             return Ok(());
         }
-        self.see_all(&ndarray::stack(Axis(0), &h)?, &ndarray::stack(Axis(0), &z)?)
+        self.see_all(&ndarray::stack(Axis(0), &rows)?, &ndarray::stack(Axis(0), &z)?)
     }
 
     /// Takes the statistics of all images, where that was asked for.
-    fn see_all(&mut self, h: &Array2<f32>, z: &Array2<f32>) -> Result<()> {
+    fn see_all(&mut self, activations: &Array2<f32>, z: &Array2<f32>) -> Result<()> {
         if let (Some(head), Scaling::Batch) = (self.head, self.scaling) {
-            self.statistics = Some(head.statistics_for(Scaling::Batch, h.view(), z.view())?);
+            self.statistics =
+                Some(head.statistics_for(Scaling::Batch, activations.view(), z.view())?);
         }
         Ok(())
     }
@@ -228,10 +235,12 @@ impl<'a> Predictor<'a> {
     fn line(
         &mut self,
         image: String,
-        h: ArrayView1<'_, f32>,
+        activations: ArrayView1<'_, f32>,
         z: ArrayView1<'_, f32>,
     ) -> Result<Line> {
-        let second = self.second(h, z)?;
+        let second = self.second(activations, z)?;
+        let features = self.head.map_or(activations.len(), |head| head.about.features);
+        let h = activations.slice(s![..features]);
         let temperatures = self.head.map(|head| {
             let About { temperature, seeds, .. } = &head.about;
             (*temperature, seeds[self.seed].temperatures.get(&Method::Reflection).copied())
@@ -249,15 +258,15 @@ impl<'a> Predictor<'a> {
 
     fn second(
         &mut self,
-        h: ArrayView1<'_, f32>,
+        activations: ArrayView1<'_, f32>,
         z: ArrayView1<'_, f32>,
     ) -> Result<Option<Array1<f32>>> {
         let Some(head) = self.head else { return Ok(None) };
-        let (h, z) = (h.insert_axis(Axis(0)), z.insert_axis(Axis(0)));
-        let streamed = self.stream.as_mut().map(|stream| stream.next(h, z));
+        let (a, z) = (activations.insert_axis(Axis(0)), z.insert_axis(Axis(0)));
+        let streamed = self.stream.as_mut().map(|stream| stream.next(a, z));
         let statistics = streamed.as_ref().or(self.statistics.as_ref());
         let statistics = statistics.context("no statistics to scale with")?;
-        let logits = head.logits(Method::Reflection, self.seed, statistics, h, z);
+        let logits = head.logits(Method::Reflection, self.seed, statistics, a, z);
         let logits = logits.ok_or_else(|| anyhow!("the head has no network H"))?;
         Ok(Some(logits.row(0).to_owned()))
     }

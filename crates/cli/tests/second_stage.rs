@@ -30,9 +30,13 @@ fn features(count: usize, seed: usize) -> Features {
     let last = LastLayer { weight, bias: Array1::from(vec![0.1, 0.0, -0.1]) };
     Features {
         z: last.logits(h.view()),
+        stages: Array2::zeros((h.nrows(), 0)),
+        own_share: None,
         h,
         labels,
         held_out: Vec::new(),
+        images: Vec::new(),
+        changes: Vec::new(),
         last_layer: Some(last),
         names: Some(["ant", "bee", "cat"].map(str::to_owned).to_vec()),
     }
@@ -79,6 +83,7 @@ fn features_are_fitted_evaluated_and_predicted() {
             "mlp-hz",
             "reflection",
             "reflection+temperature",
+            "reflection-ensemble",
             "linear-h-batch",
             "mlp-h-batch",
             "mlp-hz-batch",

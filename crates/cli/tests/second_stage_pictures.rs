@@ -200,7 +200,7 @@ fn one_unreadable_picture_costs_its_own_line_only() {
 }
 
 #[test]
-fn augmented_copies_are_trained_on_but_not_saved() {
+fn augmented_copies_are_trained_on_and_saved_as_such() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
     three_classes(place, 8, 4);
@@ -223,6 +223,116 @@ fn augmented_copies_are_trained_on_but_not_saved() {
     // 6 of 24 kept aside, and none of their copies
     assert_eq!(fitted["about"]["kept"], 6);
     assert_eq!(fitted["about"]["trained_on"], 3 * 18);
-    // nobody could tell copies from images, and would keep some aside and train on the others
-    assert_eq!(Features::read(&place.join("features.npz")).unwrap().len(), 24);
+    // saved copies say whose they are, so that a fit from the file keeps none aside whose image it trains on
+    let features = Features::read(&place.join("features.npz")).unwrap();
+    assert_eq!(features.len(), 3 * 24);
+    assert_eq!(features.images[..24], (0..24).collect::<Vec<_>>());
+    assert_eq!(features.images[24..48], features.images[..24]);
+    assert_eq!((features.changes[0].as_str(), features.changes[30].as_str()), ("", "mild"));
+    let again = [
+        "fit",
+        "--features",
+        "features.npz",
+        "--epochs",
+        "2",
+        "--hidden",
+        "5",
+        "--without-controls",
+    ];
+    let more = ["--fit-split", "0.25", "--json", "--out", "again.safetensors"];
+    let again = json(&introspect(place, &[&again[..], &more].concat()));
+    assert_eq!((&again["about"]["kept"], &again["about"]["trained_on"]), (&6.into(), &54.into()));
+}
+
+/// The robust form: stages are read where pictures are, and copies with some corruptions may be left out.
+#[test]
+fn heads_that_read_activations() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    three_classes(place, 8, 4);
+    let fit = [
+        "fit",
+        "--reads",
+        "activations",
+        "--scaler",
+        "zscore",
+        "--epochs",
+        "3",
+        "--hidden",
+        "5",
+        "--json",
+    ];
+    let data = [
+        "--data",
+        "data",
+        "--fit-split",
+        "0.25",
+        "--corruption",
+        "noise,contrast",
+        "--copies",
+        "2",
+    ];
+    let out = ["--out", "head.safetensors", "--save-features", "features.npz"];
+    let fitted = json(&introspect(place, &[&fit[..], &data, &NETWORK, &out].concat()));
+    // means and deviations of 16, 16, 32 and 64 channels
+    assert_eq!(fitted["about"]["stages"], 256);
+    let changes = fitted["about"]["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change == "contrast"), "{changes:?}");
+    let features = Features::read(&place.join("features.npz")).unwrap();
+    assert_eq!(features.stages.dim(), (72, 256));
+
+    let leave = ["--features", "features.npz", "--leave-out", "noise", "--out", "fold.safetensors"];
+    let fold = json(&introspect(place, &[&fit[..], &leave, &["--fit-split", "0.25"]].concat()));
+    assert_eq!(fold["about"]["changes"].as_array().unwrap().len(), 1);
+    let trained = |of: &Value| of["about"]["trained_on"].as_u64().unwrap();
+    assert!(trained(&fold) < trained(&fitted) && trained(&fold) >= 18);
+    let leave = ["--features", "features.npz", "--leave-out", "fog", "--out", "x.safetensors"];
+    let run = introspect(place, &[&fit[..], &leave].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("--leave-out fog: no row"), "{}", stderr(&run));
+
+    // predictions from pictures, from their features, and in an explanation are the same
+    let evaluate = ["evaluate", "--data", "data", "--resamples", "20", "--json", "--out", "e1"];
+    let more = ["--head", "head.safetensors", "--save-features", "test.npz"];
+    let from_pictures = json(&introspect(place, &[&evaluate[..], &NETWORK, &more].concat()));
+    let evaluate =
+        ["evaluate", "--features", "test.npz", "--resamples", "20", "--json", "--out", "e2"];
+    let from_features =
+        json(&introspect(place, &[&evaluate[..], &["--head", "head.safetensors"]].concat()));
+    assert_eq!(from_pictures["methods"], from_features["methods"]);
+    let predicted = |from: &[&str]| -> Vec<f64> {
+        let run = introspect(place, &[&["predict", "--head", "head.safetensors"], from].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let lines = stdout(&run);
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| line["reflection"]["probabilities"][0].as_f64().unwrap()).collect()
+    };
+    let from_pictures = predicted(&[&["data/test"], &NETWORK[..]].concat());
+    let from_features = predicted(&["--features", "test.npz"]);
+    assert_eq!(from_pictures.len(), 12);
+    for (a, b) in from_pictures.iter().zip(&from_features) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+    let explain = ["explain", "data/test/ant/0.png", "--layer", "layer2", "--out", "x"];
+    let run = introspect(place, &[&explain[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let top = manifest(&place.join("x"))["second_stage"]["top5"].as_array().unwrap().clone();
+    let first =
+        top.iter().find(|class| class["index"] == 0).unwrap()["probability"].as_f64().unwrap();
+    assert!((first - from_pictures[0]).abs() < 1e-5, "{first} {}", from_pictures[0]);
+
+    // features without stages do not do
+    let bare =
+        introspective_reflect::Features { stages: ndarray::Array2::zeros((72, 0)), ..features };
+    bare.write(&place.join("bare.npz")).unwrap();
+    let run =
+        introspect(place, &["predict", "--features", "bare.npz", "--head", "head.safetensors"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("reads 256 pooled activations"), "{}", stderr(&run));
+    let run = introspect(
+        place,
+        &[&fit[..], &["--features", "bare.npz", "--out", "y.safetensors"]].concat(),
+    );
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("array `stages`"), "{}", stderr(&run));
 }

@@ -48,7 +48,7 @@
 //! let head = Head::read(&folder.join("head.safetensors"))?;
 //! let extractor = Extractor::new(&opened.classifier, &ExtractorOptions::default())?;
 //! let (hash, classes) = (opened.classifier.sha256(), opened.classifier.classes());
-//! head.check_fits(Some(hash), extractor.width(), classes)?;
+//! head.check_fits(Some(hash), [extractor.width(), extractor.stages_width()], classes)?;
 //!
 //! let photo = decode(embedded::sample_photograph(), "coffee.png")?;
 //! let preprocessing = opened.preprocessing.expect("training wrote it into the file");

@@ -1,4 +1,5 @@
-//! Batch normalisation with the statistics of the batch being run.
+//! Batch normalisation with other statistics than the stored ones: those of the batch being run, or stored ones that each
+//! picture's own are mixed into.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,14 +37,39 @@ impl Classifier {
 ///
 /// `shapes` are those for one picture; a value of unknown shape is taken for maps.
 pub(crate) fn normalise_by_batch(graph: &mut Graph, shapes: &HashMap<String, Vec<usize>>) {
+    replace(graph, shapes, |norm| norm.by_batch());
+}
+
+/// Replaces every batch normalisation that sees several positions by nodes that compute, per picture and channel,
+///
+/// `y = (x - m) s / sqrt(v + epsilon) + b`, `m = (1 - a) M + a mean(x)`, `v = (1 - a) V + a var(x)`,
+///
+/// mean and biased variance over the picture's positions, M and V the stored ones, a `share`. (Schneider et al. 2020, arXiv
+/// 2006.16971, section 3, with one picture for the batch; there a is 1 / (N + 1) for a prior that counts for N pictures.) What
+/// a picture gives does not depend on others.
+pub(crate) fn normalise_by_own(
+    graph: &mut Graph,
+    shapes: &HashMap<String, Vec<usize>>,
+    share: f32,
+) {
+    replace(graph, shapes, |norm| norm.by_own(share));
+}
+
+/// Replaces the batch normalisations for which `emit` finds other nodes.
+fn replace(
+    graph: &mut Graph,
+    shapes: &HashMap<String, Vec<usize>>,
+    emit: impl Fn(&mut Norm<'_>) -> Option<()>,
+) {
     let nodes = std::mem::take(&mut graph.nodes);
     for node in nodes {
-        match (node.operator.as_str(), &node.inputs[..], &node.outputs[..]) {
-            (OPERATOR, [x, scale, shift, ..], [y, ..]) => {
-                let rank = shapes.get(x).map_or(4, Vec::len);
-                Norm { graph, node: &node, rank }.emit(x, scale, shift, y);
-            }
-            _ => graph.nodes.push(node),
+        let shape = node.inputs.first().and_then(|x| shapes.get(x));
+        let rank = shape.map_or(4, Vec::len);
+        let positions = shape.map_or(usize::MAX, |shape| shape.iter().skip(2).product());
+        let replaced = node.operator == OPERATOR
+            && emit(&mut Norm { graph, node: &node, rank, positions }).is_some();
+        if !replaced {
+            graph.nodes.push(node);
         }
     }
     // the stored statistics: ONNX Runtime refuses constants that nothing reads
@@ -57,30 +83,82 @@ struct Norm<'g> {
     node: &'g Node,
     /// Axes of the input: pictures, channels, positions.
     rank: usize,
+    /// Number of positions; one for rows.
+    positions: usize,
 }
 
 impl Norm<'_> {
-    fn emit(mut self, x: &str, scale: &str, shift: &str, y: &str) {
-        let epsilon = self.part("epsilon");
-        self.graph.floats(&epsilon, &[], &[self.node.float("epsilon", 1e-5)]);
+    fn by_batch(&mut self) -> Option<()> {
+        let [x, ..] = &self.node.inputs[..] else { return None };
+        let shape = self.broadcast();
+        let mean = self.mean("mean", x);
+        let centred = self.node("Sub", "centred", &[x, &mean]);
+        let squared = self.node("Mul", "squared", &[&centred, &centred]);
+        let variance = self.mean("variance", &squared);
+        self.scaled(&centred, &variance, &shape)
+    }
+
+    fn by_own(&mut self, share: f32) -> Option<()> {
+        let [x, _, _, stored_mean, stored_variance] = &self.node.inputs[..] else { return None };
+        if self.positions <= 1 {
+            return None;
+        }
+        let shape = self.broadcast();
+        let [own, rest] =
+            [("own_share", share), ("stored_share", 1.0 - share)].map(|(what, value)| {
+                let name = self.part(what);
+                self.graph.floats(&name, &[], &[value]);
+                name
+            });
+        let axes: Vec<i64> = (2..self.rank as i64).collect();
+        let [stored_mean, stored_variance] = [("mean", stored_mean), ("variance", stored_variance)]
+            .map(|(what, stored)| {
+                let shaped = self.node("Reshape", &format!("stored_{what}"), &[stored, &shape]);
+                self.node("Mul", &format!("stored_part_of_{what}"), &[&shaped, &rest])
+            });
+        let own_mean = self.reduce("own_mean", x, &axes);
+        let part = self.node("Mul", "own_part_of_mean", &[&own_mean, &own]);
+        let mean = self.node("Add", "mean", &[&part, &stored_mean]);
+        let centred = self.node("Sub", "centred", &[x, &mean]);
+        // the variance is about the own mean: what the mixed one is off by is taken away again
+        let squared = self.node("Mul", "squared", &[&centred, &centred]);
+        let about_mixed = self.reduce("about_mixed", &squared, &axes);
+        let off = self.node("Sub", "off", &[&own_mean, &mean]);
+        let square_off = self.node("Mul", "square_off", &[&off, &off]);
+        let difference = self.node("Sub", "difference", &[&about_mixed, &square_off]);
+        let own_variance = self.node("Relu", "own_variance", &[&difference]);
+        let part = self.node("Mul", "own_part_of_variance", &[&own_variance, &own]);
+        let variance = self.node("Add", "variance", &[&part, &stored_variance]);
+        self.scaled(&centred, &variance, &shape)
+    }
+
+    /// The shape that spreads a number a channel over all positions.
+    fn broadcast(&mut self) -> String {
         let mut broadcast = vec![1; self.rank];
         if let Some(channels) = broadcast.get_mut(1) {
             *channels = -1;
         }
         let shape = self.part("shape");
         self.graph.integers(&shape, &[self.rank], &broadcast);
+        shape
+    }
 
-        let mean = self.mean("mean", x);
-        let centred = self.node("Sub", "centred", &[x, &mean]);
-        let squared = self.node("Mul", "squared", &[&centred, &centred]);
-        let variance = self.mean("variance", &squared);
-        let raised = self.node("Add", "raised", &[&variance, &epsilon]);
+    /// `centred s / sqrt(variance + epsilon) + b`.
+    fn scaled(&mut self, centred: &str, variance: &str, shape: &str) -> Option<()> {
+        let ([_, scale, shift, ..], [y, ..]) = (&self.node.inputs[..], &self.node.outputs[..])
+        else {
+            return None;
+        };
+        let epsilon = self.part("epsilon");
+        self.graph.floats(&epsilon, &[], &[self.node.float("epsilon", 1e-5)]);
+        let raised = self.node("Add", "raised", &[variance, &epsilon]);
         let deviation = self.node("Sqrt", "deviation", &[&raised]);
-        let scale = self.node("Reshape", "scale", &[scale, &shape]);
-        let shift = self.node("Reshape", "shift", &[shift, &shape]);
+        let scale = self.node("Reshape", "scale", &[scale, shape]);
+        let shift = self.node("Reshape", "shift", &[shift, shape]);
         let slope = self.node("Div", "slope", &[&scale, &deviation]);
-        let scaled = self.node("Mul", "scaled", &[&centred, &slope]);
+        let scaled = self.node("Mul", "scaled", &[centred, &slope]);
         self.graph.node("Add", &self.node.name, &[&scaled, &shift], &[y], Vec::new());
+        Some(())
     }
 
     /// Over positions, then over pictures.
@@ -133,6 +211,8 @@ mod tests {
     const EPSILON: f32 = 1e-3;
     const SCALE: [f32; 3] = [0.5, -2.0, 1.0];
     const SHIFT: [f32; 3] = [0.1, 0.0, -3.0];
+    const MEAN: [f32; 3] = [1.0, 2.0, 0.5];
+    const VARIANCE: [f32; 3] = [0.5, 1.5, 1.0];
 
     fn expected(x: &ArrayD<f32>) -> ArrayD<f32> {
         let mut y = x.clone();
@@ -146,6 +226,65 @@ mod tests {
             });
         }
         y
+    }
+
+    /// What stands in the documentation of [`normalise_by_own`], in f64.
+    fn expected_by_own(x: &ArrayD<f32>, share: f64) -> ArrayD<f32> {
+        let mut y = x.clone();
+        for mut picture in y.axis_iter_mut(Along(0)) {
+            for (channel, mut values) in picture.axis_iter_mut(Along(0)).enumerate() {
+                let count = values.len() as f64;
+                let own = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+                let squares = values.iter().map(|&v| (f64::from(v) - own).powi(2)).sum::<f64>();
+                let mean = (1.0 - share) * f64::from(MEAN[channel]) + share * own;
+                let variance =
+                    (1.0 - share) * f64::from(VARIANCE[channel]) + share * squares / count;
+                let slope = f64::from(SCALE[channel]) / (variance + f64::from(EPSILON)).sqrt();
+                values.mapv_inplace(|v| {
+                    ((f64::from(v) - mean) * slope + f64::from(SHIFT[channel])) as f32
+                });
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn mixes_each_pictures_own_statistics_in() {
+        for (opset, share, shape) in [
+            (18, 0.1, &[4, 3, 5, 6][..]),
+            (13, 0.5, &[2, 3, 7, 7]),
+            (17, 1.0, &[2, 3, 2, 4, 3]),
+            (18, 0.0, &[2, 3, 4, 4]),
+        ] {
+            let mut graph = Graph { opset, ..Graph::default() };
+            graph.input("x", &vec![Axis::Free("axis"); shape.len()]);
+            for (name, values) in [("s", SCALE), ("b", SHIFT), ("m", MEAN), ("v", VARIANCE)] {
+                graph.floats(name, &[3], &values);
+            }
+            let inputs = ["x", "s", "b", "m", "v"];
+            graph.node("BatchNormalization", "n", &inputs, &["y"], vec![float("epsilon", EPSILON)]);
+            let shapes = HashMap::from([("x".to_owned(), shape.to_vec())]);
+            normalise_by_own(&mut graph, &shapes, share);
+            assert_eq!(batch_norms(&graph).count(), 0);
+            let mut noise = uniform("values");
+            let x =
+                ArrayD::from_shape_simple_fn(IxDyn(shape), || 3.0 * noise.next().unwrap() as f32);
+            let expected = expected_by_own(&x, f64::from(share));
+            for runtime in Runtime::each() {
+                for optimise in [false, true] {
+                    let options = LoadOptions { optimise, threads: None };
+                    let engine = runtime.load(&graph, &["y"], options).unwrap();
+                    let y = engine.run(&[x.view()]).unwrap().remove(0);
+                    let worst = (&y - &expected).fold(0_f32, |m, v| m.max(v.abs()));
+                    assert!(worst < 1e-5, "{shape:?} of set {opset}: off by {worst}");
+                }
+            }
+        }
+        // one position has no statistics
+        let mut graph = Graph::default();
+        graph.node("BatchNormalization", "n", &["x", "s", "b", "m", "v"], &["y"], Vec::new());
+        normalise_by_own(&mut graph, &HashMap::from([("x".to_owned(), vec![1, 3])]), 0.1);
+        assert_eq!(batch_norms(&graph).count(), 1);
     }
 
     /// Maps, rows and volumes, in operator sets with both forms of a mean, far from zero too.

@@ -4,11 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayD, ArrayView4, ArrayViewD, Axis, s};
 
-use crate::batch_statistics::{batch_norms, normalise_by_batch};
+use crate::batch_statistics::{batch_norms, normalise_by_batch, normalise_by_own};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::penultimate::USUAL_SIZE;
 use crate::runtime::{Engine, LoadOptions, Threads, Workers};
+use crate::stages::{Stage, pooled, width};
 
 /// A run's largest value stays below so many bytes where it can: what the caches hold. Larger runs were measured to
 /// take up to a tenth more time a picture, smaller ones of a tiny network some hundredths.
@@ -19,7 +20,7 @@ const MOST_PICTURES: usize = 16;
 const ROUNDS: usize = 2;
 
 /// Which mean and variance batch normalisations use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Statistics {
     /// Those of the training, stored with the weights.
     #[default]
@@ -30,6 +31,11 @@ pub enum Statistics {
     /// Normalisations that an exporter folded into convolutions keep their stored statistics; see
     /// [`Classifier::batch_norms`].
     Batch,
+    /// The stored ones with a share a of each picture's own mixed in: `(1 - a) M + a mean`, `(1 - a) V + a variance`, mean and
+    /// biased variance over the picture's positions, channel by channel (Schneider et al. 2020, arXiv 2006.16971, with one
+    /// picture for the batch). No result depends on another picture. A share of 0 is [`Statistics::Stored`]; it must lie
+    /// between 0 and 1.
+    Own(f32),
 }
 
 /// Settings of an [`Extractor`].
@@ -41,11 +47,13 @@ pub struct ExtractorOptions {
     pub optimise: bool,
     /// Which statistics batch normalisations use.
     pub statistics: Statistics,
+    /// Give the pooled activations of the stages too.
+    pub stages: bool,
 }
 
 impl Default for ExtractorOptions {
     fn default() -> Self {
-        Self { threads: None, optimise: true, statistics: Statistics::Stored }
+        Self { threads: None, optimise: true, statistics: Statistics::Stored, stages: false }
     }
 }
 
@@ -56,6 +64,9 @@ pub struct Features {
     pub h: Array2<f32>,
     /// Logits z, B x N.
     pub z: Array2<f32>,
+    /// Pooled activations of the stages, B x S: of each of [`Extractor::stages`], in order, the means over positions of
+    /// its K channels, then their K standard deviations. S is 0 unless [`ExtractorOptions::stages`] asks for them.
+    pub stages: Array2<f32>,
 }
 
 /// Gives the penultimate features h and the logits z of batches of pictures, in one forward pass.
@@ -85,6 +96,9 @@ pub struct Extractor<'c> {
     /// The graph takes one picture at a time.
     one_at_a_time: bool,
     statistics: Statistics,
+    stages: Vec<Stage>,
+    /// Where the engine's outputs have their values.
+    places: Vec<usize>,
     /// Pictures of the last size go through the graph so many at a time.
     piece: Mutex<Option<([usize; 2], usize)>>,
 }
@@ -93,7 +107,7 @@ impl<'c> Extractor<'c> {
     /// Loads the classifier.
     ///
     /// # Errors
-    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph. For [`Statistics::Batch`]:
+    /// [`NetworkError::NoPenultimate`], or the runtime refuses the graph. For [`Statistics::Batch`] and [`Statistics::Own`]:
     /// [`NetworkError::NoBatchNorms`], or [`NetworkError::BatchStatistics`] for a file that was written for one picture
     /// at a time.
     pub fn new(classifier: &'c Classifier, options: &ExtractorOptions) -> Result<Self> {
@@ -101,11 +115,19 @@ impl<'c> Extractor<'c> {
         let mut graph = classifier.graph.clone();
         let features = penultimate.declare(&mut graph);
         let one_at_a_time = classifier.one_at_a_time() || !batches_pass(classifier);
-        if options.statistics == Statistics::Batch {
-            let model = || classifier.name.clone();
-            if classifier.batch_norms() == 0 {
-                return Err(NetworkError::NoBatchNorms { model: model() });
+        let model = || classifier.name.clone();
+        if options.statistics != Statistics::Stored && classifier.batch_norms() == 0 {
+            return Err(NetworkError::NoBatchNorms { model: model() });
+        }
+        let size = classifier.input_size().unwrap_or(USUAL_SIZE);
+        if let Statistics::Own(share) = options.statistics {
+            if !(0.0..=1.0).contains(&share) {
+                let reason = format!("{share} is no share of a picture's own; expected 0 to 1");
+                return Err(NetworkError::BatchStatistics { model: model(), reason });
             }
+            normalise_by_own(&mut graph, &classifier.shapes(size), share);
+        }
+        if options.statistics == Statistics::Batch {
             if one_at_a_time {
                 let reason =
                     "it was written for one picture at a time; export it with a free batch axis";
@@ -114,13 +136,23 @@ impl<'c> Extractor<'c> {
                     reason: reason.to_owned(),
                 });
             }
-            let size = classifier.input_size().unwrap_or(USUAL_SIZE);
             normalise_by_batch(&mut graph, &classifier.shapes(size));
         }
         let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
+        let stages = if options.stages { classifier.stages() } else { Vec::new() };
+        let mut outputs = vec![features.as_str(), &classifier.logits];
+        // the features may be a stage's value, and no engine gives a value twice
+        let mut places = Vec::with_capacity(stages.len());
+        for stage in &stages {
+            let known = outputs.iter().position(|output| *output == stage.value);
+            places.push(known.unwrap_or(outputs.len()));
+            if known.is_none() {
+                outputs.push(&stage.value);
+            }
+        }
         let engine = classifier
             .runtime
-            .load(&graph, &[&features, &classifier.logits], load)
+            .load(&graph, &outputs, load)
             .map_err(|reason| NetworkError::Load { model: classifier.name.clone(), reason })?;
         Ok(Self {
             classifier,
@@ -129,6 +161,8 @@ impl<'c> Extractor<'c> {
             width: penultimate.width,
             one_at_a_time,
             statistics: options.statistics,
+            stages,
+            places,
             piece: Mutex::new(None),
         })
     }
@@ -141,6 +175,16 @@ impl<'c> Extractor<'c> {
     /// Number of features d.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// The stages whose pooled activations are given, in order; none unless they were asked for.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// Number S of pooled activations, two a channel of each stage.
+    pub fn stages_width(&self) -> usize {
+        width(&self.stages)
     }
 
     /// How many pictures of this size to hand to [`extract`](Extractor::extract) at a time: enough for every thread to
@@ -183,7 +227,7 @@ impl<'c> Extractor<'c> {
         // the engine's ReLU turns NaN into zero, so that nothing would show in the features
         self.check_finite("the pixels given", &[batch.view().into_dyn()])?;
         let piece = match self.statistics {
-            Statistics::Stored => self.piece([height, width]),
+            Statistics::Stored | Statistics::Own(_) => self.piece([height, width]),
             Statistics::Batch => {
                 self.check_counts(pictures, [height, width])?;
                 pictures.max(1)
@@ -191,7 +235,7 @@ impl<'c> Extractor<'c> {
         };
         let pieces: Vec<_> = batch.axis_chunks_iter(Axis(0), piece).collect();
         let parts =
-            if self.workers.count() > 1 && self.statistics == Statistics::Stored && pictures > 1 {
+            if self.workers.count() > 1 && self.statistics != Statistics::Batch && pictures > 1 {
                 self.workers.each(pieces.len(), |index, worker| {
                     let piece = pieces[index];
                     self.features(piece, worker.run(&self.engine, &[piece.into_dyn()]))
@@ -203,16 +247,24 @@ impl<'c> Extractor<'c> {
                 pieces.iter().map(all).collect()
             };
         let (d, n) = (self.width, self.classifier.classes());
-        let mut features =
-            Features { h: Array2::zeros((pictures, d)), z: Array2::zeros((pictures, n)) };
+        let mut features = Features {
+            h: Array2::zeros((pictures, d)),
+            z: Array2::zeros((pictures, n)),
+            stages: Array2::zeros((pictures, self.stages_width())),
+        };
         for (index, part) in parts?.iter().enumerate() {
             let (start, end) = (index * piece, index * piece + part.h.nrows());
             features.h.slice_mut(s![start..end, ..]).assign(&part.h);
             features.z.slice_mut(s![start..end, ..]).assign(&part.z);
+            features.stages.slice_mut(s![start..end, ..]).assign(&part.stages);
         }
         self.check_finite(
             "its features and logits",
             &[features.h.view().into_dyn(), features.z.view().into_dyn()],
+        )?;
+        self.check_finite(
+            "the pooled activations of its stages",
+            &[features.stages.view().into_dyn()],
         )?;
         Ok(features)
     }
@@ -267,17 +319,21 @@ impl<'c> Extractor<'c> {
     ) -> Result<Features> {
         let (count, _, height, width) = pictures.dim();
         let failed = |reason| self.classifier.run_error(height, width, reason);
-        let mut values = values.map_err(failed)?.into_iter();
-        let mut next = |what: &str, columns: usize| {
-            rows(values.next().unwrap_or_default(), count, columns).map_err(|found| {
+        let values = values.map_err(failed)?;
+        let matrix = |place: usize, what: &str, columns: usize| {
+            let value = values.get(place).cloned().unwrap_or_default();
+            rows(value, count, columns).map_err(|found| {
                 failed(format!(
                     "the {what} of {count} pictures have shape {found:?}; expected {columns} numbers a picture"
                 ))
             })
         };
+        let value = |index: usize, _: &Stage| values.get(*self.places.get(index)?);
+        let stages = pooled(&self.stages, count, value).map_err(failed)?;
         Ok(Features {
-            h: next("features", self.width)?,
-            z: next("logits", self.classifier.classes())?,
+            h: matrix(0, "features", self.width)?,
+            z: matrix(1, "logits", self.classifier.classes())?,
+            stages,
         })
     }
 

@@ -47,6 +47,7 @@ mod preprocess;
 mod runtime;
 mod session;
 mod settings;
+mod stages;
 mod weights;
 mod zoo;
 
@@ -67,5 +68,6 @@ pub use preprocess::{
 };
 pub use runtime::{RuntimeChoice, RuntimeInfo, Threads};
 pub use session::{Observation, Session, SessionOptions};
+pub use stages::Stage;
 pub use weights::Weights;
 pub use zoo::Architecture;

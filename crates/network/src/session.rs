@@ -17,6 +17,7 @@ use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
 use crate::head::{Closed, Head};
 use crate::runtime::{Engine, LoadOptions, Threads};
+use crate::stages::{Stage, pooled};
 
 /// Upstream rows are answered in batches whose largest gradient stays under this many floats.
 const BATCH_ELEMENTS: usize = 1 << 24;
@@ -36,6 +37,8 @@ pub struct SessionOptions {
     pub optimise: bool,
     /// Give the penultimate features of every picture too, from the same forward pass.
     pub penultimate: bool,
+    /// Give the pooled activations of the stages of every picture too.
+    pub stages: bool,
 }
 
 /// A classifier with a target layer.
@@ -50,6 +53,8 @@ pub struct Session<'c> {
     outputs: Vec<String>,
     /// The value with the penultimate features, where they are wanted, and how many there are.
     features: Option<(String, usize)>,
+    /// The stages that are wanted.
+    stages: Vec<Stage>,
     route: Route,
 }
 
@@ -70,6 +75,9 @@ pub struct Observation {
     /// Penultimate features h, d, as [`Extractor`](crate::Extractor) gives them, if [`SessionOptions::penultimate`] asked
     /// for them.
     pub penultimate: Option<Array1<f32>>,
+    /// Pooled activations of the stages, S, as [`Extractor`](crate::Extractor) gives them; none unless
+    /// [`SessionOptions::stages`] asked for them.
+    pub stages: Array1<f32>,
     session: u64,
     /// Height and width of the picture.
     input: [usize; 2],
@@ -124,6 +132,8 @@ impl<'c> Session<'c> {
             None
         };
         outputs.extend(features.iter().map(|(value, _)| value.clone()));
+        let stages = if options.stages { classifier.stages() } else { Vec::new() };
+        outputs.extend(stages.iter().map(|stage| stage.value.clone()));
         let mut seen = HashSet::new();
         outputs.retain(|name| seen.insert(name.clone()));
         let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
@@ -140,6 +150,7 @@ impl<'c> Session<'c> {
             engine,
             outputs,
             features,
+            stages,
             route,
         })
     }
@@ -186,6 +197,9 @@ impl<'c> Session<'c> {
 
         let logits = self.take_logits(&values)?;
         let penultimate = self.take_features(&values)?;
+        let stages = pooled(&self.stages, 1, |_, stage| values.get(&stage.value))
+            .map_err(|reason| self.classifier.run_error(height, width, reason))?;
+        let stages = stages.index_axis_move(Axis(0), 0);
         let target = &self.outputs[1];
         let activations = values.get(target).cloned().unwrap_or_default();
         let shape = activations.shape().to_vec();
@@ -209,7 +223,8 @@ impl<'c> Session<'c> {
             (None, Route::Adjoint(_)) => false,
         });
         let (session, input) = (self.id, [height, width]);
-        Ok(Observation { logits, activations, penultimate, session, input, saved: values, adjoint })
+        let saved = values;
+        Ok(Observation { logits, activations, penultimate, stages, session, input, saved, adjoint })
     }
 
     fn take_logits(&self, values: &HashMap<String, ArrayD<f32>>) -> Result<Array1<f32>> {

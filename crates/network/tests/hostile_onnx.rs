@@ -119,7 +119,7 @@ fn features(classifier: &Classifier, [height, width]: [usize; 2]) -> Result<(), 
         match Extractor::new(classifier, &options) {
             Ok(extractor) => {
                 let pictures = Array4::from_elem((2, classifier.channels(), height, width), 0.5);
-                let Features { h, z } = extractor.extract(pictures.view())?;
+                let Features { h, z, .. } = extractor.extract(pictures.view())?;
                 assert_eq!(h.dim(), (2, extractor.width()));
                 assert_eq!(z.dim(), (2, classifier.classes()));
             }

@@ -49,7 +49,7 @@ fn generated(name: &str, classes: usize, channels: usize) -> Classifier {
 }
 
 /// `z = W h + b` to 1e-4 of the logits' range.
-fn assert_affine(what: &str, classifier: &Classifier, Features { h, z }: &Features) {
+fn assert_affine(what: &str, classifier: &Classifier, Features { h, z, .. }: &Features) {
     let layer = classifier.last_layer().unwrap().unwrap();
     assert_eq!(layer.weight.dim(), (classifier.classes(), h.ncols()), "{what}");
     let made = h.dot(&layer.weight.t()) + &layer.bias;
@@ -207,7 +207,7 @@ fn a_session_gives_the_features_of_its_picture() {
 fn the_embedded_network_in_half_precision() {
     let classifier = embedded::squeezenet().unwrap();
     let extractor = Extractor::new(&classifier, &ExtractorOptions::default()).unwrap();
-    let Features { h, z } = extractor.extract(batch(3, 224, 224).view()).unwrap();
+    let Features { h, z, .. } = extractor.extract(batch(3, 224, 224).view()).unwrap();
     assert_eq!((h.dim(), z.dim()), ((2, 512), (2, 1000)));
     assert_eq!(classifier.last_layer().unwrap(), None);
 }

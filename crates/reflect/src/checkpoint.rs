@@ -25,7 +25,7 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub fn new(folder: &Path, method: Method, seed: u64, options: &FitOptions, data: &str) -> Self {
         let path = folder.join(format!("{seed}.{}.safetensors", method.name()));
-        let one = FitOptions { seed, seeds: 1, controls: true, ..options.clone() };
+        let one = FitOptions { seed, seeds: 1, controls: true, blend: false, ..options.clone() };
         let identity = hex(Sha256::digest(format!("{one:?} {} {data}", method.name())));
         Self { path, seed, identity }
     }
@@ -76,10 +76,10 @@ impl Checkpoint {
     }
 }
 
-/// SHA-256 of what is trained on: h, z and labels. All checkpoints of a fit share it.
+/// SHA-256 of what is trained on: h, z, the stages and labels. All checkpoints of a fit share it.
 pub(crate) fn fingerprint(training: &Features) -> String {
     let mut hash = Sha256::new();
-    for values in [&training.h, &training.z] {
+    for values in [&training.h, &training.z, &training.stages] {
         hash.update(format!("{:?}", values.dim()));
         for row in values.rows() {
             let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -51,6 +51,18 @@ pub enum ReflectError {
         /// For what.
         what: &'static str,
     },
+    /// The stages were asked for and are not there.
+    #[error(
+        "the pooled activations of the stages are not known, and an H that reads activations needs them: features need an \
+         array `stages` (n, S)"
+    )]
+    NoStages,
+    /// An average with the second pass was asked for, and there is none.
+    #[error(
+        "H is to be averaged with the classifier's prediction from a second pass: that needs h of such a pass (`own_share`) and \
+         the last layer's `weight` and `bias`, and an H that reads activations"
+    )]
+    NoSecondPass,
     /// A setting outside its range.
     #[error("{what} is {found}; expected {expected}")]
     Setting {

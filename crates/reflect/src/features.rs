@@ -2,7 +2,7 @@
 
 mod file;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use crate::error::{ReflectError, Result};
 
@@ -22,10 +22,22 @@ pub struct Features {
     pub h: Array2<f32>,
     /// Logits, n x N.
     pub z: Array2<f32>,
+    /// Pooled activations of the classifier's stages, n x S: means and standard deviations of channels over positions.
+    /// n x 0 if they are not known; only [`Reads::Activations`](crate::Reads::Activations) needs them.
+    ///
+    /// With [`Features::own_share`] they are of two passes: pooled activations of the first, then h of the second.
+    pub stages: Array2<f32>,
+    /// Share of each picture's own statistics in the batch normalisations of the second pass, if there was one.
+    pub own_share: Option<f32>,
     /// True classes, n; empty if they are not known.
     pub labels: Vec<usize>,
     /// Images that neither the classifier nor the head was trained on, n; empty if that is not known.
     pub held_out: Vec<bool>,
+    /// Which image each row is of, n: changed copies of an image share its number. Empty if every row is an image of its own.
+    pub images: Vec<usize>,
+    /// What was done to each row's image, n: the name of a corruption, another word, or nothing for an image as it is. Empty
+    /// if no row is a changed copy.
+    pub changes: Vec<String>,
     /// The last layer, if it is known and linear.
     pub last_layer: Option<LastLayer>,
     /// Names of the classes, N.
@@ -45,8 +57,18 @@ impl Features {
     /// # Errors
     /// As [`Features::check`].
     pub fn new(h: Array2<f32>, z: Array2<f32>) -> Result<Self> {
-        let features =
-            Self { h, z, labels: Vec::new(), held_out: Vec::new(), last_layer: None, names: None };
+        let features = Self {
+            stages: Array2::zeros((h.nrows(), 0)),
+            own_share: None,
+            h,
+            z,
+            labels: Vec::new(),
+            held_out: Vec::new(),
+            images: Vec::new(),
+            changes: Vec::new(),
+            last_layer: None,
+            names: None,
+        };
         features.check()?;
         Ok(features)
     }
@@ -64,6 +86,30 @@ impl Features {
     /// Width d of h.
     pub fn width(&self) -> usize {
         self.h.ncols()
+    }
+
+    /// h and the pooled activations side by side, n x (d + S): what a head reads of the activations.
+    pub fn activations(&self) -> Array2<f32> {
+        crate::statistics::side_by_side(self.h.view(), self.stages.view())
+    }
+
+    /// Pooled activations of the first pass alone.
+    pub fn first_pass(&self) -> ArrayView2<'_, f32> {
+        self.stages.slice(s![.., ..self.pooled()])
+    }
+
+    /// h of the second pass, n x d, if there was one.
+    pub fn own_h(&self) -> Option<ArrayView2<'_, f32>> {
+        self.own_share?;
+        Some(self.stages.slice(s![.., self.pooled()..]))
+    }
+
+    /// Number of pooled activations of one pass.
+    fn pooled(&self) -> usize {
+        match self.own_share {
+            Some(_) => self.stages.ncols().saturating_sub(self.width()),
+            None => self.stages.ncols(),
+        }
     }
 
     /// Number of classes N.
@@ -90,15 +136,28 @@ impl Features {
         if classes == 0 || self.z.nrows() != n {
             return shape("z", self.z.shape(), format!("{n} x classes, as many rows as h"));
         }
-        if !self.labels.is_empty() && self.labels.len() != n {
-            return shape("labels", &[self.labels.len()], format!("{n}, as many as h has rows"));
+        if self.stages.nrows() != n {
+            return shape("stages", self.stages.shape(), format!("{n} rows, as many as h has"));
         }
-        if !self.held_out.is_empty() && self.held_out.len() != n {
-            return shape(
-                "held_out",
-                &[self.held_out.len()],
-                format!("{n}, as many as h has rows"),
-            );
+        if let Some(share) = self.own_share {
+            if !(0.0..=1.0).contains(&share) || self.stages.ncols() < d {
+                return shape(
+                    "stages",
+                    self.stages.shape(),
+                    format!(
+                        "pooled activations and {d} features of a second pass, with a share of 0 to 1 ({share})"
+                    ),
+                );
+            }
+        }
+        let lengths = [
+            ("labels", self.labels.len()),
+            ("held_out", self.held_out.len()),
+            ("images", self.images.len()),
+            ("changes", self.changes.len()),
+        ];
+        if let Some((what, length)) = lengths.into_iter().find(|&(_, l)| l != 0 && l != n) {
+            return shape(what, &[length], format!("{n}, as many as h has rows"));
         }
         if let Some(last) = &self.last_layer {
             if last.weight.dim() != (classes, d) {
@@ -121,6 +180,7 @@ impl Features {
             return Err(ReflectError::Label { row, label: self.labels[row] as i64, classes });
         }
         finite("h", self.h.view())?;
+        finite("stages", self.stages.view())?;
         finite("z", self.z.view())
     }
 
@@ -132,8 +192,12 @@ impl Features {
         Self {
             h: self.h.select(Axis(0), rows),
             z: self.z.select(Axis(0), rows),
+            stages: self.stages.select(Axis(0), rows),
+            own_share: self.own_share,
             labels: pick(&self.labels),
             held_out: rows.iter().filter_map(|&row| self.held_out.get(row).copied()).collect(),
+            images: pick(&self.images),
+            changes: rows.iter().filter_map(|&row| self.changes.get(row).cloned()).collect(),
             last_layer: self.last_layer.clone(),
             names: self.names.clone(),
         }

@@ -5,17 +5,24 @@
 //! | `{seed}.{method}.layers.0.weight`, `.bias`, `layers.1`, ... | out x in, out | layers in PyTorch's layout; method is `reflection`, `linear-h`, `mlp-h` or `mlp-hz` |
 //! | `{seed}.reflection.layers.0.gradient_weight`, `.feature_weight` | (units R) x (N + 1), (units R) x (d + 1) | instead of a weight, with a low-rank first layer; the last column multiplies 1 |
 //! | `statistics.r.low`, `.high` | N d | minimum and maximum, or mean and deviation, of the products, class-major |
-//! | `statistics.g.low`, `.high` | N | instead, with a low-rank first layer |
+//! | `statistics.g.low`, `.high` | N | instead, with a low-rank first layer, or if the head reads activations |
 //! | `statistics.h.low`, `.high`, `statistics.z.low`, `.high` | d, N | the same of h and z |
+//! | `blend.weight`, `blend.bias`, `blend.temperature` | N x d, N, 1 | the last layer and T_f of what H is averaged with, if it is |
+//! | `statistics.stages.low`, `.high` | S | the same of the stages, for a head that reads activations |
 //!
 //! The metadata's key `introspective_head` is [`About`] as JSON.
 
 use std::path::Path;
 
+use ndarray::Array1;
+
+use crate::blend::Blend;
 use crate::columns::Columns;
 use crate::error::{ReflectError, Result};
+use crate::features::LastLayer;
 use crate::head::{About, Head, Method};
 use crate::mlp::First;
+use crate::options::Reads;
 use crate::question::Question;
 use crate::statistics::{OfGradients, Statistics};
 use crate::tensors::Tensors;
@@ -37,13 +44,21 @@ impl Head {
             reason: error.to_string(),
         })?;
         tensors.metadata.insert(KEY.to_owned(), about);
-        let Statistics { gradients, h, z } = &self.statistics;
+        let Statistics { gradients, h, stages, z } = &self.statistics;
         match gradients {
             OfGradients::Products(r) => put(&mut tensors, "r", r),
             OfGradients::Pair(g, _) => put(&mut tensors, "g", g),
         }
         put(&mut tensors, "h", h);
         put(&mut tensors, "z", z);
+        if !stages.is_empty() {
+            put(&mut tensors, "stages", stages);
+        }
+        if let Some(Blend { last, temperature }) = &self.blend {
+            tensors.matrix("blend.weight", &last.weight);
+            tensors.vector("blend.bias", &last.bias);
+            tensors.vector("blend.temperature", &Array1::from_elem(1, *temperature));
+        }
         for (record, networks) in self.about.seeds.iter().zip(&self.networks) {
             for (method, network) in networks {
                 tensors.network(&format!("{}.{}", record.seed, method.name()), network);
@@ -96,9 +111,14 @@ impl Head {
             Ok(Columns { low, high, scaler: about.scaler })
         };
         let (h, z) = (take("h")?, take("z")?);
-        let gradients = match about.rank {
-            None => OfGradients::Products(take("r")?),
-            Some(_) => OfGradients::Pair(take("g")?, h.clone()),
+        let stages = match about.stages {
+            0 => Columns { low: Array1::zeros(0), high: Array1::zeros(0), scaler: about.scaler },
+            _ => take("stages")?,
+        };
+        let gradients = if about.scales_factors() {
+            OfGradients::Pair(take("g")?, h.clone())
+        } else {
+            OfGradients::Products(take("r")?)
         };
         let mut networks = Vec::with_capacity(about.seeds.len());
         for record in &about.seeds {
@@ -111,7 +131,19 @@ impl Head {
             }
             networks.push(own);
         }
-        let head = Self { about, statistics: Statistics { gradients, h, z }, networks };
+        let blend = if tensors.arrays.contains_key("blend.weight") {
+            let weight = tensors.take_matrix("blend.weight")?;
+            let bias = tensors.take_vector("blend.bias")?;
+            let temperature = tensors.take_vector("blend.temperature")?;
+            let [temperature] = temperature.to_vec()[..] else {
+                return Err("blend.temperature is not one number".to_owned());
+            };
+            Some(Blend { last: LastLayer { weight, bias }, temperature })
+        } else {
+            None
+        };
+        let statistics = Statistics { gradients, h, stages, z };
+        let head = Self { about, statistics, networks, blend };
         head.check()?;
         Ok(head)
     }
@@ -125,16 +157,36 @@ impl Head {
             OfGradients::Products(r) => Some(r.len()) == products,
             OfGradients::Pair(g, h) => g.len() == n && h.len() == d,
         };
-        let Statistics { h, z, .. } = &self.statistics;
+        let Statistics { h, stages, z, .. } = &self.statistics;
         if products.is_none() || !of_gradients || h.len() != d || z.len() != n {
             return Err(format!("its statistics are not those of {n} classes and {d} features"));
+        }
+        let reads_stages = self.about.reads == Reads::Activations;
+        if stages.len() != self.about.stages || reads_stages == stages.is_empty() {
+            return Err(format!(
+                "its statistics are of {} pooled activations; expected {}",
+                stages.len(),
+                self.about.stages
+            ));
         }
         if let Some(names) = names.as_ref().filter(|names| names.len() != n) {
             return Err(format!("it has {} names for {n} classes", names.len()));
         }
+        if let Some(Blend { last, temperature }) = &self.blend {
+            let fits = last.weight.dim() == (n, d) && last.bias.len() == n;
+            let second_pass = self.about.own_share.is_some() && self.about.stages >= d;
+            if !fits || !second_pass || !(temperature.is_finite() && *temperature > 0.0) {
+                return Err(format!(
+                    "what it averages with is no last layer of {n} classes and {d} features of a second pass, at a \
+                     temperature above 0"
+                ));
+            }
+        }
         let Question { loss, target, height } = self.about.question;
         Question::new(loss, target, height).map_err(|error| error.to_string())?;
-        let fitted = seeds.iter().flat_map(|seed| seed.temperatures.values());
+        let fitted = seeds
+            .iter()
+            .flat_map(|seed| seed.temperatures.values().chain(seed.before_blend.as_ref()));
         for temperature in fitted.chain([&self.about.temperature]) {
             if !(temperature.is_finite() && *temperature > 0.0) {
                 return Err(format!("a temperature is {temperature}; expected a number above 0"));
@@ -160,6 +212,9 @@ impl Head {
         match (method, first) {
             (Method::LinearH | Method::MlpH, First::Full(layer)) => layer.weight.nrows() == *d,
             (Method::MlpHz, First::Full(layer)) => layer.weight.nrows() == d + n,
+            (Method::Reflection, First::Full(layer)) if self.about.reads == Reads::Activations => {
+                Some(layer.weight.nrows()) == d.checked_add(self.about.stages)
+            }
             (Method::Reflection, First::Full(layer)) => {
                 rank.is_none() && layer.weight.nrows() == n * d
             }

@@ -1,12 +1,14 @@
 //! Fitting a second stage and its controls, on the same data, schedule and seeds.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
+use crate::blend::Blend;
 use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
@@ -14,7 +16,7 @@ use crate::file::FORMAT;
 use crate::head::{About, Head, Method, SeedRecord, with_input};
 use crate::jobs::each;
 use crate::mlp::{Mlp, Width};
-use crate::options::FitOptions;
+use crate::options::{FitOptions, Reads};
 use crate::question::Question;
 use crate::run::{Epoch, Run};
 use crate::statistics::Statistics;
@@ -61,7 +63,8 @@ pub struct Owner {
 
 /// Trains H and the controls on `training`, whose labels must be known, and fits all temperatures on `kept`.
 ///
-/// - H reads the gradients ([`Question::gradients`]) scaled with the training set's statistics;
+/// - H reads the gradients ([`Question::gradients`]), or h and the pooled activations of the stages ([`Reads`]), scaled
+///   with the training set's statistics;
 /// - linear-h, mlp-h and mlp-hz read h, or h and z, scaled the same way; mlp-h and mlp-hz have H's further
 ///   layers, and a first one so wide that the number of parameters is H's.
 ///
@@ -89,7 +92,21 @@ pub fn fit(
             expected: format!("{} x {}, as those trained on", training.width(), training.classes()),
         });
     }
-    options.check_size(training.width(), training.classes())?;
+    if options.reads == Reads::Activations && training.stages.ncols() == 0 {
+        return Err(ReflectError::NoStages);
+    }
+    let second_pass = training.last_layer.is_some() && training.own_share.is_some();
+    if options.blend && !(second_pass && options.reads == Reads::Activations) {
+        return Err(ReflectError::NoSecondPass);
+    }
+    if kept.stages.ncols() != training.stages.ncols() || kept.own_share != training.own_share {
+        return Err(ReflectError::Shape {
+            what: "the stages kept aside",
+            found: vec![kept.stages.ncols()],
+            expected: format!("{}, as those trained on", training.stages.ncols()),
+        });
+    }
+    options.check_size(training.width(), training.stages.ncols(), training.classes())?;
     let labelled = training.labels.len();
     if labelled < 2 {
         return Err(ReflectError::TooFew {
@@ -100,8 +117,18 @@ pub fn fit(
     }
     let height = options.height.unwrap_or_else(|| options.loss.default_height(training.z.view()));
     let question = Question::new(options.loss, options.target, height)?;
-    let (h, z) = (training.h.view(), training.z.view());
-    let statistics = Statistics::of(h, z, &question, options.scaler, options.rank.is_some());
+    let activations = match options.reads {
+        Reads::Gradients => Cow::Borrowed(&training.h),
+        Reads::Activations => Cow::Owned(training.activations()),
+    };
+    let statistics = Statistics::of(
+        activations.view(),
+        training.width(),
+        training.z.view(),
+        &question,
+        options.scaler,
+        options.scales_factors(),
+    );
 
     let jobs: Vec<Job> = (0..options.seeds as u64)
         .map(|offset| options.seed.wrapping_add(offset))
@@ -109,6 +136,7 @@ pub fn fit(
         .collect();
     let trainer = Trainer {
         training,
+        activations: activations.view(),
         options,
         question: &question,
         statistics: &statistics,
@@ -130,6 +158,9 @@ pub fn fit(
         names: training.names.clone(),
         classes: training.classes(),
         features: training.width(),
+        reads: options.reads,
+        stages: activations.ncols() - training.width(),
+        own_share: training.own_share.filter(|_| options.reads == Reads::Activations),
         question,
         scaler: options.scaler,
         rank: options.rank,
@@ -137,6 +168,14 @@ pub fn fit(
         activation: options.activation,
         schedule: options.schedule.clone(),
         trained_on: training.len(),
+        changes: training
+            .changes
+            .iter()
+            .filter(|change| !change.is_empty())
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         kept: kept.len(),
         kept_unseen: !kept.held_out.is_empty() && kept.held_out.iter().all(|&held| held),
         temperature: 1.0,
@@ -144,31 +183,48 @@ pub fn fit(
             .map(|offset| SeedRecord {
                 seed: options.seed.wrapping_add(offset),
                 temperatures: BTreeMap::new(),
+                before_blend: None,
             })
             .collect(),
         facts: BTreeMap::new(),
     };
-    let mut head = Head { about, statistics, networks };
+    let mut head = Head { about, statistics, networks, blend: None };
     head.fit_temperatures(kept)?;
+    if options.blend {
+        // at their own temperatures, then the mean at one more
+        let own = training.last_layer.clone().zip(kept.own_h());
+        let (last, own) = own.ok_or(ReflectError::NoSecondPass)?;
+        let temperature = temperature(last.logits(own).view(), &kept.labels)?;
+        for record in &mut head.about.seeds {
+            record.before_blend = record.temperatures.get(&Method::Reflection).copied();
+        }
+        head.blend = Some(Blend { last, temperature });
+        head.fit_temperatures(kept)?;
+    }
     Ok(head)
+}
+
+/// The temperature of some logits; 1 where there are none.
+fn temperature(logits: ArrayView2<'_, f32>, labels: &[usize]) -> Result<f32> {
+    if labels.is_empty() {
+        return Ok(1.0);
+    }
+    let fitted = introspective_measure::fit_temperature(logits, labels);
+    fitted.map(|fitted| fitted.value as f32).map_err(ReflectError::Temperature)
 }
 
 impl Head {
     /// Fits the temperature of the classifier and of each network on images kept aside; 1 where there are none.
     fn fit_temperatures(&mut self, kept: &Features) -> Result<()> {
-        let temperature = |logits: ArrayView2<'_, f32>| {
-            if kept.labels.is_empty() {
-                return Ok(1.0);
-            }
-            let fitted = introspective_measure::fit_temperature(logits, &kept.labels);
-            fitted.map(|fitted| fitted.value as f32).map_err(ReflectError::Temperature)
-        };
+        let temperature = |logits: ArrayView2<'_, f32>| temperature(logits, &kept.labels);
         self.about.temperature = temperature(kept.z.view())?;
+        let activations = self.activations(kept);
         for seed in 0..self.networks.len() {
             let methods: Vec<Method> = self.networks[seed].keys().copied().collect();
             for method in methods {
+                let statistics = &self.statistics;
                 let logits =
-                    self.logits(method, seed, &self.statistics, kept.h.view(), kept.z.view());
+                    self.logits(method, seed, statistics, activations.view(), kept.z.view());
                 let fitted = logits.map_or(Ok(1.0), |logits| temperature(logits.view()))?;
                 self.about.seeds[seed].temperatures.insert(method, fitted);
             }
@@ -179,6 +235,7 @@ impl Head {
 
 struct Trainer<'a> {
     training: &'a Features,
+    activations: ArrayView2<'a, f32>,
     options: &'a FitOptions,
     question: &'a Question,
     statistics: &'a Statistics,
@@ -191,7 +248,7 @@ struct Trainer<'a> {
 
 impl Trainer<'_> {
     fn train(&self, job: &Job, failed: &AtomicBool) -> Result<Mlp> {
-        let Features { h, z, labels, .. } = self.training;
+        let Features { z, labels, .. } = self.training;
         let schedule = &self.options.schedule;
         let checkpoint = self.state.map(|state| {
             Checkpoint::new(&state.folder, job.method, job.seed, self.options, &self.data)
@@ -215,7 +272,8 @@ impl Trainer<'_> {
         let every = self.state.map_or(usize::MAX, |state| state.every.max(1));
         let mut stopped = tell(&run, None).is_break();
         let keep = |run: &Run| checkpoint.as_ref().map_or(Ok(()), |c| c.write(run));
-        with_input(job.method, self.question, self.statistics, h.view(), z.view(), |input| {
+        let what = (job.method, self.options.reads);
+        with_input(what, self.question, self.statistics, self.activations, z.view(), |input| {
             while run.epoch < schedule.epochs && !stopped {
                 let figures = run.epoch(input, labels, schedule, job.method.name())?;
                 stopped = tell(&run, Some(&figures)).is_break() || failed.load(Ordering::Relaxed);
@@ -234,6 +292,9 @@ impl Trainer<'_> {
         let full = match rank {
             // each factor has a one behind it
             Some(rank) => Width::LowRank { classes: n + 1, features: d + 1, rank: *rank },
+            None if self.options.reads == Reads::Activations => {
+                Width::Full(self.activations.ncols())
+            }
             None => Width::Full(n * d),
         };
         let (width, hidden) = match job.method {

@@ -1,15 +1,18 @@
 //! A fitted second stage: networks, the statistics they were scaled with, temperatures, and whose they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
+use crate::blend::Blend;
 use crate::columns::{Affine, Scaler};
 use crate::error::{ReflectError, Result};
-use crate::features::LastLayer;
+use crate::features::{Features, LastLayer};
 use crate::input::Input;
 use crate::mlp::{Activation, Mlp};
+use crate::options::Reads;
 use crate::question::Question;
 use crate::sgd::Schedule;
 use crate::statistics::{OfGradients, Scaling, Statistics, Stream, side_by_side};
@@ -24,7 +27,8 @@ pub enum Method {
     MlpH,
     /// The same on h and z side by side.
     MlpHz,
-    /// The introspective network H on the gradients.
+    /// The second stage H, on what the head's [`Reads`] says: the paper's introspective network on the gradients, or the
+    /// robust one on activations.
     Reflection,
 }
 
@@ -58,6 +62,15 @@ pub struct About {
     pub classes: usize,
     /// Width d of the penultimate features.
     pub features: usize,
+    /// What H reads.
+    #[serde(default)]
+    pub reads: Reads,
+    /// Number S of pooled activations of the stages that it reads beside h; 0 for one that reads gradients.
+    #[serde(default)]
+    pub stages: usize,
+    /// Share of the picture's own statistics in the second pass that it reads, if it reads one: [`Features::own_share`].
+    #[serde(default)]
+    pub own_share: Option<f32>,
     /// The question whose gradients are read.
     pub question: Question,
     /// How columns were scaled.
@@ -72,6 +85,9 @@ pub struct About {
     pub schedule: Schedule,
     /// Number of images it was trained on.
     pub trained_on: usize,
+    /// What had been done to the changed copies among them: names of corruptions and others, sorted; none without copies.
+    #[serde(default)]
+    pub changes: Vec<String>,
     /// Number of images the temperatures were fitted on.
     pub kept: usize,
     /// True if the classifier was not trained on those either.
@@ -85,6 +101,13 @@ pub struct About {
     pub facts: BTreeMap<String, serde_json::Value>,
 }
 
+impl About {
+    /// True if the statistics of the gradients are those of their factors: products are not read.
+    pub(crate) fn scales_factors(&self) -> bool {
+        self.rank.is_some() || self.reads == Reads::Activations
+    }
+}
+
 /// What is known about the networks of one seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeedRecord {
@@ -92,6 +115,9 @@ pub struct SeedRecord {
     pub seed: u64,
     /// Temperature of each method.
     pub temperatures: BTreeMap<Method, f32>,
+    /// T_H of H before it is averaged, where it is: [`Blend`].
+    #[serde(default)]
+    pub before_blend: Option<f32>,
 }
 
 /// A second stage.
@@ -103,6 +129,8 @@ pub struct Head {
     pub statistics: Statistics,
     /// Networks by seed, in the order of [`About::seeds`].
     pub networks: Vec<BTreeMap<Method, Mlp>>,
+    /// What H is averaged with, if anything.
+    pub blend: Option<Blend>,
 }
 
 /// What a network reads, kept while it reads it.
@@ -122,20 +150,26 @@ impl Prepared<'_> {
     }
 }
 
-/// Brings h and z to what a method reads, and hands that over.
+/// Brings activations (h, and the stages where they are read) and z to what a method reads, and hands that over.
 pub(crate) fn with_input<T>(
-    method: Method,
+    (method, reads): (Method, Reads),
     question: &Question,
     statistics: &Statistics,
-    h: ArrayView2<'_, f32>,
+    activations: ArrayView2<'_, f32>,
     z: ArrayView2<'_, f32>,
     read: impl FnOnce(Input<'_>) -> T,
 ) -> T {
+    let (h, stages) = activations.split_at(Axis(1), statistics.h.len());
     let prepared = match method {
         Method::LinearH | Method::MlpH => Prepared::Matrix(statistics.h.affine().apply(h)),
         Method::MlpHz => {
             let (h, z) = (statistics.h.affine().apply(h), statistics.z.affine().apply(z));
-            Prepared::Matrix(side_by_side(&h, &z))
+            Prepared::Matrix(side_by_side(h.view(), z.view()))
+        }
+        Method::Reflection if reads == Reads::Activations => {
+            let (h, stages) =
+                (statistics.h.affine().apply(h), statistics.stages.affine().apply(stages));
+            Prepared::Matrix(side_by_side(h.view(), stages.view()))
         }
         Method::Reflection => {
             let g = question.gradients(z);
@@ -160,20 +194,42 @@ fn with_one(x: &Array2<f32>) -> Array2<f32> {
 }
 
 impl Head {
-    /// Checks that a head is for a classifier with this file hash, and for features of this width.
+    /// Width of the activations that it reads: d of h, and S of the stages if they are read.
+    pub fn width(&self) -> usize {
+        self.about.features + self.about.stages
+    }
+
+    /// What it reads of some features' activations, n x (d + S): h, and the stages if they are read.
+    pub fn activations<'f>(&self, features: &'f Features) -> Cow<'f, Array2<f32>> {
+        match self.about.reads {
+            Reads::Gradients => Cow::Borrowed(&features.h),
+            Reads::Activations if self.about.own_share.is_none() => {
+                Cow::Owned(side_by_side(features.h.view(), features.first_pass()))
+            }
+            Reads::Activations => Cow::Owned(features.activations()),
+        }
+    }
+
+    /// Checks that a head is for a classifier with this file hash, and for features of this width, with so many pooled
+    /// activations beside them.
     ///
     /// # Errors
     /// [`ReflectError::Foreign`].
     pub fn check_fits(
         &self,
         classifier: Option<&str>,
-        features: usize,
+        [features, stages]: [usize; 2],
         classes: usize,
     ) -> Result<()> {
-        let About { features: d, classes: n, .. } = self.about;
+        let About { features: d, classes: n, stages: s, .. } = self.about;
         let foreign = |reason| Err(ReflectError::Foreign { reason });
         if features != d {
             return foreign(format!("its features have {d} values, these have {features}"));
+        }
+        if s != 0 && stages != s {
+            return foreign(format!(
+                "it reads {s} pooled activations of the stages, here are {stages}"
+            ));
         }
         if classes != n {
             return foreign(format!("it knows {n} classes, here are {classes}"));
@@ -199,15 +255,16 @@ impl Head {
     pub fn statistics_for(
         &self,
         scaling: Scaling,
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
         z: ArrayView2<'_, f32>,
     ) -> Result<Statistics> {
         match scaling {
             Scaling::Train => Ok(self.statistics.clone()),
             Scaling::None => Ok(self.statistics.without_scaling()),
             Scaling::Batch => {
-                let About { question, scaler, rank, .. } = &self.about;
-                Ok(Statistics::of(h, z, question, *scaler, rank.is_some()))
+                let About { question, scaler, features, .. } = &self.about;
+                let factors = self.about.scales_factors();
+                Ok(Statistics::of(activations, *features, z, question, *scaler, factors))
             }
             Scaling::Stream => Err(ReflectError::Scaling {
                 asked: "stream",
@@ -217,21 +274,31 @@ impl Head {
     }
 
     /// Logits of a method's network of one seed (an index into [`About::seeds`]), n x N; `None` if the head
-    /// has no such network. h is n x d, z is n x N.
+    /// has no such network. Activations are those of [`Head::activations`], n x d (h) or n x (d + S) (h and the stages), z
+    /// is n x N.
     ///
     /// # Panics
-    /// If h, z or the statistics have other widths than the head's: ask [`Head::check_fits`] first.
+    /// If activations, z or the statistics have other widths than the head's: ask [`Head::check_fits`] first.
     pub fn logits(
         &self,
         method: Method,
         seed: usize,
         statistics: &Statistics,
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
         z: ArrayView2<'_, f32>,
     ) -> Option<Array2<f32>> {
         let network = self.networks.get(seed)?.get(&method)?;
-        let question = &self.about.question;
-        Some(with_input(method, question, statistics, h, z, |input| network.logits(input)))
+        let About { question, reads, .. } = &self.about;
+        let what = (method, *reads);
+        let logits =
+            with_input(what, question, statistics, activations, z, |input| network.logits(input));
+        let record = self.about.seeds.get(seed)?;
+        Some(match (&self.blend, record.before_blend, method) {
+            (Some(blend), Some(temperature), Method::Reflection) => {
+                blend.apply(activations, &logits, temperature)
+            }
+            _ => logits,
+        })
     }
 
     /// A stream that begins with this head's training statistics.
@@ -250,28 +317,30 @@ impl Head {
         &self,
         method: Method,
         seed: usize,
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
         z: ArrayView2<'_, f32>,
     ) -> Result<Option<Array2<f32>>> {
         let mut stream = self.stream()?;
         let mut logits = Array2::zeros(z.dim());
-        for row in 0..h.nrows() {
-            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
-            let statistics = stream.next(h, z);
-            let Some(part) = self.logits(method, seed, &statistics, h, z) else { return Ok(None) };
+        for row in 0..z.nrows() {
+            let (a, z) = (activations.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
+            let statistics = stream.next(a, z);
+            let Some(part) = self.logits(method, seed, &statistics, a, z) else { return Ok(None) };
             logits.slice_mut(s![row..=row, ..]).assign(&part);
         }
         Ok(Some(logits))
     }
 
     /// Logits of the classifier's own last layer on h whose columns were given the training set's statistics,
-    /// n x N: the control that tells scaling from reflection. `statistics` are those of the set.
+    /// n x N: the control that tells scaling from reflection. `statistics` are those of the set; of activations with stages
+    /// the first d columns are h.
     pub fn matched(
         &self,
         last: &LastLayer,
         statistics: &Statistics,
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
     ) -> Array2<f32> {
+        let (h, _) = activations.split_at(Axis(1), self.about.features);
         last.logits(statistics.h.matching(&self.statistics.h).apply(h).view())
     }
 

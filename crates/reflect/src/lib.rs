@@ -31,6 +31,7 @@
 //! # Ok::<(), introspective_reflect::ReflectError>(())
 //! ```
 
+mod blend;
 mod checkpoint;
 mod columns;
 mod error;
@@ -51,6 +52,7 @@ mod sgd;
 mod statistics;
 mod tensors;
 
+pub use blend::Blend;
 pub use columns::{Affine, Columns, Scaler};
 pub use error::{ReflectError, Result};
 pub use features::{Features, LastLayer};
@@ -58,7 +60,7 @@ pub use fit::{KeepState, Owner, Progress, fit, split};
 pub use head::{About, Head, Method, SeedRecord};
 pub use input::Input;
 pub use mlp::{Activation, First, Linear, Mlp, Width};
-pub use options::FitOptions;
+pub use options::{FitOptions, Reads};
 pub use question::{Loss, Question, Target, dense, mean_largest};
 pub use run::{Epoch, Run};
 pub use scores::{Disagreement, GradientScores, LogitScores, largest, probabilities};

@@ -9,9 +9,39 @@ use crate::mlp::Activation;
 use crate::question::{Loss, Question, Target};
 use crate::sgd::Schedule;
 
+/// What the second stage H reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
+    /// The N d products of the introspective gradients: the paper's form.
+    #[default]
+    Gradients,
+    /// h and the pooled activations of all stages, d + S numbers, each scaled on its own (derived). The gradients of the last layer are a function of h, so nothing of theirs is lost; what is new are the
+    /// stages, where damage to a picture shows before the classifier has made it into features of a class.
+    Activations,
+}
+
+impl Reads {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Gradients, Self::Activations];
+
+    /// `gradients`, `activations`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gradients => "gradients",
+            Self::Activations => "activations",
+        }
+    }
+}
+
 /// Settings of [`fit`](crate::fit).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitOptions {
+    /// What H reads.
+    pub reads: Reads,
+    /// Average H with the classifier's own prediction from the second pass: [`Blend`](crate::Blend). Needs one, and the last
+    /// layer.
+    pub blend: bool,
     /// The loss whose gradients are the features.
     pub loss: Loss,
     /// The target that asks the questions.
@@ -40,6 +70,8 @@ impl Default for FitOptions {
     /// The paper's: mean squared error, all ones, min-max, 300 and 100 sigmoid units; one seed, with controls.
     fn default() -> Self {
         Self {
+            reads: Reads::default(),
+            blend: false,
             loss: Loss::default(),
             target: Target::default(),
             height: None,
@@ -96,15 +128,25 @@ impl FitOptions {
         if self.rank == Some(0) {
             return wrong("the rank", "0".to_owned(), "at least 1");
         }
+        if let (Reads::Activations, Some(rank)) = (self.reads, self.rank) {
+            let expected = "none for an H that reads activations: only products have factors";
+            return wrong("the rank", rank.to_string(), expected);
+        }
         if self.seeds == 0 {
             return wrong("the number of seeds", "0".to_owned(), "at least 1");
         }
         Question::new(self.loss, self.target, self.height.unwrap_or(1.0)).map(|_| ())
     }
 
+    /// True if the gradients are scaled as factors and not as products.
+    pub(crate) fn scales_factors(&self) -> bool {
+        self.rank.is_some() || self.reads == Reads::Activations
+    }
+
     /// That no network would be absurdly large.
-    pub(crate) fn check_size(&self, features: usize, classes: usize) -> Result<()> {
-        let parameters = parameters(self, features, classes).filter(|&count| count <= LARGEST);
+    pub(crate) fn check_size(&self, features: usize, stages: usize, classes: usize) -> Result<()> {
+        let parameters =
+            parameters(self, features, stages, classes).filter(|&count| count <= LARGEST);
         if parameters.is_some() {
             return Ok(());
         }
@@ -127,11 +169,17 @@ impl FitOptions {
 const LARGEST: usize = 1 << 32;
 
 /// Of H, if they can be counted.
-fn parameters(options: &FitOptions, features: usize, classes: usize) -> Option<usize> {
+fn parameters(
+    options: &FitOptions,
+    features: usize,
+    stages: usize,
+    classes: usize,
+) -> Option<usize> {
     let mut outputs = options.hidden.iter().copied().chain([classes]);
     let units = outputs.next()?;
     let read = match options.rank {
         Some(rank) => classes.checked_add(features)?.checked_mul(rank)?,
+        None if options.reads == Reads::Activations => features.checked_add(stages)?,
         None => classes.checked_mul(features)?,
     };
     let first = read.checked_add(1)?.checked_mul(units)?;
@@ -145,24 +193,27 @@ fn parameters(options: &FitOptions, features: usize, classes: usize) -> Option<u
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{FitOptions, parameters};
+    use super::{FitOptions, Reads, parameters};
     use crate::sgd::Schedule;
 
     #[test]
     fn parameters_are_counted_or_refused() {
         let options = FitOptions { hidden: vec![7, 5], ..FitOptions::default() };
         // (12 + 1) 7 + (7 + 1) 5 + (5 + 1) 4
-        assert_eq!(parameters(&options, 3, 4), Some(155));
+        assert_eq!(parameters(&options, 3, 9, 4), Some(155));
+        // (3 + 9 + 1) 7
+        let activations = FitOptions { reads: Reads::Activations, ..options.clone() };
+        assert_eq!(parameters(&activations, 3, 9, 4), Some(91 + 64));
         let low = FitOptions { rank: Some(2), ..options.clone() };
         // ((3 + 4) 2 + 1) 7
-        assert_eq!(parameters(&low, 3, 4), Some(105 + 64));
-        options.check_size(3, 4).unwrap();
+        assert_eq!(parameters(&low, 3, 9, 4), Some(105 + 64));
+        options.check_size(3, 0, 4).unwrap();
         let huge = FitOptions { hidden: vec![usize::MAX / 2], ..options.clone() };
-        assert!(huge.check_size(3, 4).is_err());
+        assert!(huge.check_size(3, 0, 4).is_err());
         // 614 million are not too many, 6 billion are
         let wide = |hidden| FitOptions { hidden: vec![hidden, 100], ..options.clone() };
-        wide(300).check_size(2048, 1000).unwrap();
-        assert!(wide(3000).check_size(2048, 1000).is_err());
+        wide(300).check_size(2048, 0, 1000).unwrap();
+        assert!(wide(3000).check_size(2048, 0, 1000).is_err());
     }
 
     #[test]

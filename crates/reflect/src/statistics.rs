@@ -1,6 +1,6 @@
 //! The scaling of everything a head reads: from the training set, the set being scored, or what has come in.
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{Columns, Moments, Scaler};
@@ -57,19 +57,23 @@ pub struct Statistics {
     pub gradients: OfGradients,
     /// Of h, d columns.
     pub h: Columns,
+    /// Of the pooled activations of the stages, S columns; none if no network reads them.
+    pub stages: Columns,
     /// Of z, N columns.
     pub z: Columns,
 }
 
 impl Statistics {
-    /// Of a set of images, h n x d and z n x N.
+    /// Of a set of images: activations n x (d + S), of which the first d are h, and z n x N.
     pub fn of(
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
+        features: usize,
         z: ArrayView2<'_, f32>,
         question: &Question,
         scaler: Scaler,
         low_rank: bool,
     ) -> Self {
+        let (h, stages) = activations.split_at(Axis(1), features);
         let g = question.gradients(z);
         let of_h = Columns::of_matrix(h, scaler);
         let gradients = if low_rank {
@@ -77,7 +81,12 @@ impl Statistics {
         } else {
             OfGradients::Products(Columns::of_products(g.view(), h, scaler))
         };
-        Self { gradients, h: of_h, z: Columns::of_matrix(z, scaler) }
+        Self {
+            gradients,
+            h: of_h,
+            stages: Columns::of_matrix(stages, scaler),
+            z: Columns::of_matrix(z, scaler),
+        }
     }
 
     /// What these would be without scaling.
@@ -89,6 +98,7 @@ impl Statistics {
                 OfGradients::Pair(g, h) => OfGradients::Pair(none(g), none(h)),
             },
             h: none(&self.h),
+            stages: none(&self.stages),
             z: none(&self.z),
         }
     }
@@ -98,8 +108,11 @@ impl Statistics {
 #[derive(Clone, Debug)]
 pub struct Stream {
     question: Question,
+    /// Width d of h.
+    features: usize,
     gradients: RunningGradients,
     h: Moments,
+    stages: Moments,
     z: Moments,
 }
 
@@ -131,11 +144,14 @@ impl Stream {
             }
             OfGradients::Pair(g, h) => RunningGradients::Pair(row(g), row(h)),
         };
-        Ok(Self { question, gradients, h: row(&training.h), z: row(&training.z) })
+        let (h, stages, z) = (row(&training.h), row(&training.stages), row(&training.z));
+        Ok(Self { question, features: d, gradients, h, stages, z })
     }
 
-    /// Takes the next image in, and gives the statistics to score it with. `h` is 1 x d, `z` is 1 x N.
-    pub fn next(&mut self, h: ArrayView2<'_, f32>, z: ArrayView2<'_, f32>) -> Statistics {
+    /// Takes the next image in, and gives the statistics to score it with. Activations
+    /// are 1 x (d + S), `z` is 1 x N.
+    pub fn next(&mut self, activations: ArrayView2<'_, f32>, z: ArrayView2<'_, f32>) -> Statistics {
+        let (h, stages) = activations.split_at(Axis(1), self.features);
         let g = self.question.gradients(z);
         let one = Array2::ones((h.nrows(), 1));
         let add = |moments: &mut Moments, x: ArrayView2<'_, f32>| {
@@ -143,6 +159,7 @@ impl Stream {
             moments.columns()
         };
         let of_h = add(&mut self.h, h);
+        let of_stages = add(&mut self.stages, stages);
         let of_z = add(&mut self.z, z);
         let gradients = match &mut self.gradients {
             RunningGradients::Products(r) => {
@@ -154,14 +171,14 @@ impl Stream {
                 OfGradients::Pair(of_g, add(h_running, h))
             }
         };
-        Statistics { gradients, h: of_h, z: of_z }
+        Statistics { gradients, h: of_h, stages: of_stages, z: of_z }
     }
 }
 
-/// h and z side by side, n x (d + N), scaled.
-pub(crate) fn side_by_side(h: &Array2<f32>, z: &Array2<f32>) -> Array2<f32> {
-    let mut both = Array2::zeros((h.nrows(), h.ncols() + z.ncols()));
-    both.slice_mut(s![.., ..h.ncols()]).assign(h);
-    both.slice_mut(s![.., h.ncols()..]).assign(z);
+/// Two matrices of n rows side by side.
+pub(crate) fn side_by_side(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut both = Array2::zeros((left.nrows(), left.ncols() + right.ncols()));
+    both.slice_mut(s![.., ..left.ncols()]).assign(&left);
+    both.slice_mut(s![.., left.ncols()..]).assign(&right);
     both
 }

@@ -43,6 +43,12 @@ impl Tensors {
         self.arrays.insert(name.to_owned(), (vec![values.len()], values.to_vec()));
     }
 
+    pub fn matrix(&mut self, name: &str, values: &Array2<f32>) {
+        let (rows, columns) = values.dim();
+        self.arrays
+            .insert(name.to_owned(), (vec![rows, columns], values.iter().copied().collect()));
+    }
+
     fn transposed(&mut self, name: &str, values: &Array2<f32>) {
         let (rows, columns) = values.dim();
         let data = values.t().iter().copied().collect();

@@ -86,19 +86,19 @@ fn a_head_comes_back_as_it_was() {
 #[test]
 fn heads_know_whose_they_are() {
     let mut head = read(&FULL).unwrap();
-    head.check_fits(None, 12, 5).unwrap();
-    head.check_fits(Some("abc"), 12, 5).unwrap();
+    head.check_fits(None, [12, 0], 5).unwrap();
+    head.check_fits(Some("abc"), [12, 0], 5).unwrap();
     head.about.classifier = Some("abc".to_owned());
-    head.check_fits(Some("abc"), 12, 5).unwrap();
+    head.check_fits(Some("abc"), [12, 0], 5).unwrap();
     let foreign = |result: Result<(), ReflectError>, what: &str| {
         assert!(
             matches!(&result, Err(ReflectError::Foreign { reason }) if reason.contains(what)),
             "{result:?}"
         );
     };
-    foreign(head.check_fits(Some("abd"), 12, 5), "abd...");
-    foreign(head.check_fits(Some("abc"), 13, 5), "13");
-    foreign(head.check_fits(Some("abc"), 12, 6), "6");
+    foreign(head.check_fits(Some("abd"), [12, 0], 5), "abd...");
+    foreign(head.check_fits(Some("abc"), [13, 0], 5), "13");
+    foreign(head.check_fits(Some("abc"), [12, 0], 6), "6");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The methods that an evaluation compares, by the names of its output.
 
 use introspective_measure::Method as Compared;
-use introspective_reflect::{Features, Head, Method, Result, Scaling, Statistics};
+use introspective_reflect::{Features, Head, Method, Result, Scaling, Statistics, probabilities};
 use introspective_report::Skipped;
 use ndarray::{Array2, ArrayView2, s};
 
@@ -40,7 +40,34 @@ pub fn of_features(features: &Features) -> (Vec<Scored>, Vec<Skipped>) {
     let names =
         ["f+temperature", "linear-h", "mlp-h", "mlp-hz", "reflection", "reflection+temperature"];
     let f = Scored { name: "f".to_owned(), seeds: vec![features.z.clone()] };
-    (vec![f], names.map(|name| reason(name, why)).to_vec())
+    let all = [f].into_iter().chain(own_norm(features)).collect();
+    (all, names.map(|name| reason(name, why)).to_vec())
+}
+
+/// f's own prediction from the second pass, with a share of each picture's own statistics in its batch normalisations: the
+/// control that tells what the pass gives from what a second stage makes of it. `None` without such a pass, or if the last layer
+/// is not known.
+fn own_norm(features: &Features) -> Option<Scored> {
+    let logits = features.last_layer.as_ref()?.logits(features.own_h()?);
+    Some(Scored { name: "f-own-norm".to_owned(), seeds: vec![logits] })
+}
+
+/// Networks of all seeds together: `ln mean_s softmax(z_s / T_s)`, each at its temperature. `None` for a single one.
+fn ensemble(head: &Head, scored: &Scored) -> Option<Scored> {
+    if scored.seeds.len() < 2 {
+        return None;
+    }
+    let cooler = tempered(head, scored)?;
+    let mut mean = Array2::<f32>::zeros(cooler.seeds.first()?.dim());
+    for seed in &cooler.seeds {
+        for (mut mean, row) in mean.rows_mut().into_iter().zip(seed.rows()) {
+            let p = probabilities(row);
+            mean.iter_mut().zip(p).for_each(|(mean, p)| *mean += p as f32);
+        }
+    }
+    let count = cooler.seeds.len() as f32;
+    let logits = mean.mapv(|sum| (sum / count).max(f32::MIN_POSITIVE).ln());
+    Some(Scored { name: format!("{}-ensemble", scored.name), seeds: vec![logits] })
 }
 
 /// All that a head gives for some images: f, f at its temperature, H and its controls with training statistics, and with
@@ -56,8 +83,10 @@ pub fn of_head(
     let scored = |name: &str, seeds| Scored { name: name.to_owned(), seeds };
     let f = features.z.clone();
     let f = scored("f", vec![f]);
-    let cooler = tempered(head, &f);
-    let mut all: Vec<Scored> = [f].into_iter().chain(cooler).collect();
+    let own = own_norm(features).filter(|_| head.about.own_share.is_some());
+    let cooler = [Some(&f), own.as_ref()].into_iter().flatten().filter_map(|f| tempered(head, f));
+    let cooler: Vec<Scored> = cooler.collect();
+    let mut all: Vec<Scored> = [f].into_iter().chain(own).chain(cooler).collect();
     let mut skipped = Vec::new();
     for scaling in [Scaling::Train, Scaling::Batch, Scaling::Stream, Scaling::None] {
         if scaling != Scaling::Train && !scalings.contains(&scaling) {
@@ -84,7 +113,8 @@ pub fn of_head(
         match scaling {
             Scaling::Train => {
                 let own = all.iter().find(|scored| scored.name == Method::Reflection.name());
-                all.extend(own.and_then(|own| tempered(head, own)));
+                let more = own.map(|own| [tempered(head, own), ensemble(head, own)]);
+                all.extend(more.into_iter().flatten().flatten());
             }
             Scaling::None => {}
             Scaling::Batch | Scaling::Stream => match logits.matched {
@@ -152,17 +182,18 @@ struct Logits {
 
 impl Logits {
     fn of(head: &Head, features: &Features, scaling: Scaling) -> Result<Self> {
-        let (h, z) = (features.h.view(), features.z.view());
+        let activations = head.activations(features);
+        let (a, z) = (activations.view(), features.z.view());
         if scaling != Scaling::Stream {
-            let statistics = head.statistics_for(scaling, h, z)?;
-            return Ok(Self::with(head, features, &statistics, h, z));
+            let statistics = head.statistics_for(scaling, a, z)?;
+            return Ok(Self::with(head, features, &statistics, a, z));
         }
         let mut stream = head.stream()?;
         let mut rows = Vec::with_capacity(features.len());
         for row in 0..features.len() {
-            let (h, z) = (h.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
-            let statistics = stream.next(h, z);
-            rows.push(Self::with(head, features, &statistics, h, z));
+            let (a, z) = (a.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
+            let statistics = stream.next(a, z);
+            rows.push(Self::with(head, features, &statistics, a, z));
         }
         Ok(Self::joined(&rows, z.dim()))
     }
@@ -171,17 +202,20 @@ impl Logits {
         head: &Head,
         features: &Features,
         statistics: &Statistics,
-        h: ArrayView2<'_, f32>,
+        activations: ArrayView2<'_, f32>,
         z: ArrayView2<'_, f32>,
     ) -> Self {
         let seeds = 0..head.about.seeds.len();
         let of = |method: &Method| {
-            seeds.clone().map(|seed| head.logits(*method, seed, statistics, h, z)).collect()
+            seeds
+                .clone()
+                .map(|seed| head.logits(*method, seed, statistics, activations, z))
+                .collect()
         };
         let last = features.last_layer.as_ref();
         Self {
             networks: Method::ALL.iter().map(of).collect(),
-            matched: last.map(|last| head.matched(last, statistics, h)),
+            matched: last.map(|last| head.matched(last, statistics, activations)),
         }
     }
 

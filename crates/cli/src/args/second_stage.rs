@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use introspective_network::RuntimeChoice;
-use introspective_reflect::{Activation, Loss, Scaler, Scaling, Target};
+use introspective_reflect::{Activation, Loss, Reads, Scaler, Scaling, Target};
 
 use super::{NetworkArgs, PreprocessingArgs};
+use crate::second::recipe::Recipe;
 
 /// A network and how to run it over many pictures.
 #[derive(clap::Args, Debug)]
@@ -68,6 +69,22 @@ pub struct FitArgs {
     /// Also write the features that the network gave, for other software and for --features.
     #[arg(long, value_name = "FILE", conflicts_with = "features")]
     pub save_features: Option<PathBuf>,
+    /// Defaults of the flags below. paper: gradients, min-max, 300 and 100 sigmoid units, 200 epochs. robust: activations of
+    /// all stages and a second pass, z-scores, 128 ReLU units, 15 epochs on the pictures and two mildly corrupted copies of
+    /// each, averaged with the second pass.
+    #[arg(long, value_enum, default_value = "paper")]
+    pub recipe: Recipe,
+    /// What H reads: gradients, as in the paper; or activations, h and those of all stages pooled (mean and deviation of
+    /// each channel).
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Reads::ALL.map(Reads::name)))]
+    pub reads: Option<String>,
+    /// Run the network twice, the second time with this share of each picture's own statistics in its batch normalisations,
+    /// and let H read h of both; with --reads activations. 0 for none.
+    #[arg(long, value_name = "SHARE", conflicts_with = "features")]
+    pub own_statistics: Option<f32>,
+    /// Average H with what the network itself says in the second pass (log-probabilities, each at its temperature).
+    #[arg(long, value_name = "BOOL")]
+    pub average: Option<bool>,
     /// Loss whose gradients are the features.
     #[arg(long, value_name = "NAME", default_value = Loss::default().name(), value_parser = clap::builder::PossibleValuesParser::new(Loss::ALL.map(Loss::name)))]
     pub loss: String,
@@ -79,26 +96,26 @@ pub struct FitArgs {
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub height: Option<f32>,
     /// How each column of what a network reads is scaled.
-    #[arg(long, value_name = "NAME", default_value = Scaler::default().name(), value_parser = clap::builder::PossibleValuesParser::new(Scaler::ALL.map(Scaler::name)))]
-    pub scaler: String,
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Scaler::ALL.map(Scaler::name)))]
+    pub scaler: Option<String>,
     /// Restrict the first layer of H to this rank: for problems with many classes.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub rank: Option<u32>,
     /// Sizes of the hidden layers, separated by commas; `none` for a linear H.
-    #[arg(long, value_name = "SIZES", default_value = "300,100")]
-    pub hidden: String,
+    #[arg(long, value_name = "SIZES")]
+    pub hidden: Option<String>,
     /// What follows each hidden layer.
-    #[arg(long, value_name = "NAME", default_value = Activation::default().name(), value_parser = clap::builder::PossibleValuesParser::new(Activation::ALL.map(Activation::name)))]
-    pub activation: String,
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Activation::ALL.map(Activation::name)))]
+    pub activation: Option<String>,
     /// Passes over the training images.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub epochs: u32,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub epochs: Option<u32>,
     /// Images of a training step.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub fit_batch: u32,
     /// Learning rate at the start.
-    #[arg(long, value_name = "RATE", default_value_t = 0.1)]
-    pub lr: f64,
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f64>,
     /// Shares of the epochs after which the rate is multiplied by --decay, separated by commas.
     #[arg(long, value_name = "SHARES", default_value = "0.3,0.6,0.8", value_delimiter = ',')]
     pub milestones: Vec<f64>,
@@ -128,15 +145,20 @@ pub struct FitArgs {
     /// corrupted (noise, blur, brightness, contrast).
     #[arg(long, value_enum, default_value = "none", conflicts_with = "features")]
     pub augment: AugmentArg,
-    /// Corrupt the changed copies: each gets one of these corruptions, drawn for it (names as for `introspect corrupt`).
+    /// Corrupt the changed copies: each gets one of these corruptions, drawn for it (names as for `introspect corrupt`;
+    /// `none` for none where the recipe has some).
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "features")]
     pub corruption: Vec<String>,
-    /// Severities that --corruption draws from, 1 to 5.
-    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',', requires = "corruption", value_parser = clap::value_parser!(u8).range(1..=5))]
+    /// Train on no copy with these corruptions (names, or noise, blur, weather, digital), so that the head can be tested on
+    /// kinds that it has not seen: cross-validation.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub leave_out: Vec<String>,
+    /// Severities that --corruption draws from, 1 to 5 [default: 1].
+    #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with = "features", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Vec<u8>,
-    /// Changed copies of each picture, with --augment or --corruption.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub copies: u16,
+    /// Changed copies of each picture, with --augment or --corruption [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub copies: Option<u16>,
     /// Go on with an interrupted fit, which left OUT.work behind.
     #[arg(long)]
     pub resume: bool,

@@ -37,6 +37,10 @@ pub struct RecognitionArgs {
     /// Leave out f with batch normalisation by the batch, which runs every picture a second time.
     #[arg(long)]
     pub without_batch_norm: bool,
+    /// Run every picture once more with this share of its own statistics in the batch normalisations, for heads that read
+    /// that pass (which ask for it themselves) and for f by itself (f-own-norm).
+    #[arg(long, value_name = "SHARE")]
+    pub own_statistics: Option<f32>,
     /// Bootstrap resamples behind each interval.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
     pub resamples: u32,

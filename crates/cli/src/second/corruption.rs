@@ -78,14 +78,21 @@ impl Mixed {
         Ok((!corruptions.is_empty()).then_some(Self { corruptions, severities }))
     }
 
-    /// A picture with a corruption and a severity that are drawn for its number.
-    pub fn apply(&self, picture: Picture, seed: u64, number: u64) -> Result<Picture> {
+    /// The corruption and the severity that are drawn for a picture's number.
+    pub fn draw(&self, seed: u64, number: u64) -> Option<(Corruption, Severity)> {
         // an augmentation of the same seed and number draws from its own stream: the choice must not go with its draws
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ CHOICE);
         random.set_stream(number);
         let chosen = self.corruptions.choose(&mut random).zip(self.severities.choose(&mut random));
-        let Some((&corruption, &severity)) = chosen else { return Ok(picture) };
-        corrupted(picture, corruption, severity, seed, number)
+        chosen.map(|(&corruption, &severity)| (corruption, severity))
+    }
+
+    /// A picture with the corruption and the severity that are drawn for its number.
+    pub fn apply(&self, picture: Picture, seed: u64, number: u64) -> Result<Picture> {
+        match self.draw(seed, number) {
+            Some((corruption, severity)) => corrupted(picture, corruption, severity, seed, number),
+            None => Ok(picture),
+        }
     }
 
     /// What was drawn from, for records.

@@ -8,9 +8,10 @@ use anyhow::{Result, anyhow, bail};
 use indicatif::ProgressBar;
 use introspective_data::arrays::{Arrays, Values, write_safetensors};
 use introspective_data::{Picture, in_batches};
-use introspective_network::{Extractor, Preprocessing};
+use introspective_network::Preprocessing;
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis, concatenate};
 
+use super::sensing::Sensing;
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -22,7 +23,7 @@ pub type Reader = dyn Fn(usize) -> Result<Picture> + Send + Sync;
 
 /// How pictures are run.
 pub struct Extraction<'a> {
-    pub extractor: &'a Extractor<'a>,
+    pub sensing: &'a Sensing<'a>,
     pub preprocessing: &'a Preprocessing,
     pub batch: usize,
     /// Threads that read pictures; 0 for as many as the machine offers.
@@ -36,16 +37,16 @@ pub struct Extraction<'a> {
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// What the classifier made of a picture: h and z.
+/// What the classifier made of a picture: activations (h, and the pooled stages where they are asked for) and z.
 pub type Row<'a> = (ArrayView1<'a, f32>, ArrayView1<'a, f32>);
 
-/// h and z, kept.
+/// Activations and z, kept.
 pub type Owned = (Array1<f32>, Array1<f32>);
 
 /// Features of pictures that could be read.
 pub struct Extracted {
-    /// n x d.
-    pub h: Array2<f32>,
+    /// n x (d + S): h, and the pooled stages where they were asked for.
+    pub activations: Array2<f32>,
     /// n x N.
     pub z: Array2<f32>,
     /// Numbers of the pictures, n, rising.
@@ -107,12 +108,12 @@ impl Extraction<'_> {
         for (mut place, input) in stacked.outer_iter_mut().zip(inputs) {
             place.assign(input);
         }
-        match self.extractor.extract(stacked.view()) {
-            Ok(features) => {
-                let rows = features.h.outer_iter().zip(features.z.outer_iter());
-                Ok(rows.map(|(h, z)| Ok((h.to_owned(), z.to_owned()))).collect())
+        match self.sensing.extract(stacked.view()) {
+            Ok((activations, z)) => {
+                let rows = activations.outer_iter().zip(z.outer_iter());
+                Ok(rows.map(|(a, z)| Ok((a.to_owned(), z.to_owned()))).collect())
             }
-            Err(error) if inputs.len() == 1 => Ok(vec![Err(error.into())]),
+            Err(error) if inputs.len() == 1 => Ok(vec![Err(error)]),
             Err(_) => {
                 let one = |input: &&Array3<f32>| self.run(&[input]).map(|mut rows| rows.pop());
                 let rows = inputs.iter().filter_map(|input| one(input).transpose());
@@ -128,11 +129,11 @@ impl Extraction<'_> {
         read: &Arc<Reader>,
         name: &dyn Fn(usize) -> String,
     ) -> Result<Extracted> {
-        let (mut h, mut z, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut activations, mut z, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         self.each(range, read, &mut |number, result| {
             match result {
-                Ok((features, logits)) => {
-                    h.extend(features);
+                Ok((row, logits)) => {
+                    activations.extend(row);
                     z.extend(logits);
                     rows.push(number);
                 }
@@ -143,10 +144,10 @@ impl Extraction<'_> {
             }
             Ok(())
         })?;
-        let (d, classes) = (self.extractor.width(), self.extractor.classifier().classes());
-        let h = Array2::from_shape_vec((rows.len(), d), h)?;
+        let (width, classes) = widths(self.sensing);
+        let activations = Array2::from_shape_vec((rows.len(), width), activations)?;
         let z = Array2::from_shape_vec((rows.len(), classes), z)?;
-        Ok(Extracted { h, z, rows })
+        Ok(Extracted { activations, z, rows })
     }
 
     /// As [`Extraction::collect`] of the first `count` pictures, keeping parts in a folder, where an interrupted run
@@ -173,24 +174,24 @@ impl Extraction<'_> {
             };
             parts.push(part);
         }
-        Extracted::joined(parts, self.extractor)
+        Extracted::joined(parts, self.sensing)
     }
 }
 
 impl Extracted {
-    fn joined(parts: Vec<Self>, extractor: &Extractor<'_>) -> Result<Self> {
+    fn joined(parts: Vec<Self>, sensing: &Sensing<'_>) -> Result<Self> {
         if parts.is_empty() {
-            let (d, classes) = (extractor.width(), extractor.classifier().classes());
+            let (width, classes) = widths(sensing);
             return Ok(Self {
-                h: Array2::zeros((0, d)),
+                activations: Array2::zeros((0, width)),
                 z: Array2::zeros((0, classes)),
                 rows: Vec::new(),
             });
         }
-        let h: Vec<_> = parts.iter().map(|part| part.h.view()).collect();
+        let activations: Vec<_> = parts.iter().map(|part| part.activations.view()).collect();
         let z: Vec<_> = parts.iter().map(|part| part.z.view()).collect();
         Ok(Self {
-            h: concatenate(Axis(0), &h)?,
+            activations: concatenate(Axis(0), &activations)?,
             z: concatenate(Axis(0), &z)?,
             rows: parts.iter().flat_map(|part| part.rows.iter().copied()).collect(),
         })
@@ -201,7 +202,7 @@ impl Extracted {
         let rows: Array1<i64> = self.rows.iter().map(|&row| row as i64).collect();
         let identity = [identity.to_owned()];
         let arrays = [
-            ("h", Values::from(&self.h)),
+            ("activations", Values::from(&self.activations)),
             ("z", Values::from(&self.z)),
             ("rows", Values::from(&rows)),
             ("identity", Values::from(&identity[..])),
@@ -221,10 +222,15 @@ impl Extracted {
         }
         let rows = file.integers("rows")?;
         let rows: Vec<usize> = rows.iter().filter_map(|&row| usize::try_from(row).ok()).collect();
-        let (h, z) = (file.matrix("h")?, file.matrix("z")?);
-        if h.nrows() != rows.len() || z.nrows() != rows.len() {
+        let (activations, z) = (file.matrix("activations")?, file.matrix("z")?);
+        if activations.nrows() != rows.len() || z.nrows() != rows.len() {
             bail!("{}: its arrays have different lengths", path.display());
         }
-        Ok(Self { h, z, rows })
+        Ok(Self { activations, z, rows })
     }
+}
+
+/// Number of activations and of logits.
+fn widths(sensing: &Sensing<'_>) -> (usize, usize) {
+    (sensing.width(), sensing.classifier().classes())
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use introspective_network::{Classifier, NetworkError};
 use introspective_reflect::{Features, Head};
 
@@ -18,11 +18,45 @@ pub struct Fits<'a> {
     pub sha256: Option<&'a str>,
     /// Width of the penultimate features.
     pub features: usize,
+    /// What there is beside them.
+    pub beside: Beside,
     /// Number of classes.
     pub classes: usize,
 }
 
+/// Pooled activations of the stages that can be had.
+#[derive(Clone, Copy, Debug)]
+pub enum Beside {
+    /// Of each pass of a network so many.
+    Network {
+        /// Their number S.
+        stages: usize,
+    },
+    /// Those that features have.
+    Given {
+        /// Their number.
+        stages: usize,
+        /// Share of own statistics in the second pass, if there was one.
+        own: Option<f32>,
+    },
+}
+
 impl<'a> Fits<'a> {
+    /// Number of activations beside h for a head that reads a second pass with this share of own statistics, or none.
+    fn stages(&self, wanted: Option<f32>) -> Result<usize> {
+        match (self.beside, wanted) {
+            (Beside::Network { stages }, None) => Ok(stages),
+            (Beside::Network { stages }, Some(_)) => Ok(stages + self.features),
+            (Beside::Given { own: Some(own), .. }, Some(wanted)) if own != wanted => bail!(
+                "the head reads a second pass with {wanted} of a picture's own statistics, the features are of one with {own}"
+            ),
+            (Beside::Given { stages, own: Some(_) }, None) => {
+                Ok(stages.saturating_sub(self.features))
+            }
+            (Beside::Given { stages, .. }, _) => Ok(stages),
+        }
+    }
+
     /// Those of a classifier.
     ///
     /// # Errors
@@ -31,6 +65,7 @@ impl<'a> Fits<'a> {
         Ok(Self {
             sha256: Some(classifier.sha256()),
             features: classifier.penultimate_width()?,
+            beside: Beside::Network { stages: classifier.stages_width() },
             classes: classifier.classes(),
         })
     }
@@ -38,7 +73,12 @@ impl<'a> Fits<'a> {
 
 impl From<&Features> for Fits<'_> {
     fn from(features: &Features) -> Self {
-        Self { sha256: None, features: features.width(), classes: features.classes() }
+        Self {
+            sha256: None,
+            features: features.width(),
+            beside: Beside::Given { stages: features.stages.ncols(), own: features.own_share },
+            classes: features.classes(),
+        }
     }
 }
 
@@ -54,8 +94,9 @@ pub fn find<'a>(
     let Some(path) = flag.map(Path::to_owned).or_else(|| beside(network)) else { return Ok(None) };
     let opened = || {
         let head = Head::read(&path)?;
-        let Fits { sha256, features, classes } = fits()?;
-        head.check_fits(sha256, features, classes)?;
+        let fits = fits()?;
+        let stages = fits.stages(head.about.own_share)?;
+        head.check_fits(fits.sha256, [fits.features, stages], fits.classes)?;
         anyhow::Ok(head)
     };
     match opened() {

@@ -4,6 +4,8 @@ mod bar;
 pub mod corruption;
 pub mod extract;
 pub mod head;
+pub mod recipe;
+pub mod sensing;
 pub mod source;
 
 use anyhow::{Context, Result};
@@ -14,4 +16,15 @@ pub use bar::bar;
 pub fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Result<T> {
     let found = all.iter().copied().find(|&one| name(one) == wanted);
     found.with_context(|| format!("there is no `{wanted}`"))
+}
+
+/// Sizes of hidden layers, separated by commas; `none` for none.
+pub fn hidden(text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
+        .collect::<Option<_>>()
+        .with_context(|| format!("--hidden {text}: expected sizes such as 300,100, or none"))
 }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::extract::{Extracted, Extraction, Reader};
 use super::head::Fits;
+use super::sensing::{Reading, Sensing};
 use crate::args::{RunArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::{network, preprocessing};
@@ -82,10 +83,22 @@ impl Network {
         )
     }
 
-    /// The network loaded to give features.
-    pub fn extractor(&self, statistics: Statistics) -> Result<Extractor<'_>> {
+    /// The network loaded to give h and z with these statistics, and nothing else.
+    pub fn plain(&self, statistics: Statistics) -> Result<Sensing<'_>> {
+        Ok(Sensing::new(self.extractor(statistics, false)?, None))
+    }
+
+    /// The network loaded to give what is read of a picture.
+    pub fn sensing(&self, reading: Reading) -> Result<Sensing<'_>> {
+        let own = |share| self.extractor(Statistics::Own(share), false);
+        let second = reading.own.map(own).transpose()?;
+        Ok(Sensing::new(self.extractor(Statistics::Stored, reading.stages)?, second))
+    }
+
+    fn extractor(&self, statistics: Statistics, stages: bool) -> Result<Extractor<'_>> {
         let threads = (self.threads > 0).then(|| Threads::new(self.threads));
-        let options = ExtractorOptions { threads, statistics, ..ExtractorOptions::default() };
+        let options =
+            ExtractorOptions { threads, statistics, stages, ..ExtractorOptions::default() };
         Ok(Extractor::new(&self.opened.classifier, &options)?)
     }
 
@@ -116,16 +129,16 @@ impl Network {
     /// How pictures are run.
     pub fn extraction<'a>(
         &'a self,
-        extractor: &'a Extractor<'a>,
+        sensing: &'a Sensing<'a>,
         interrupt: &'a Interrupt,
         progress: &'a ProgressBar,
     ) -> Extraction<'a> {
         Extraction {
-            extractor,
+            sensing,
             preprocessing: &self.preprocessing,
             batch: self.batch.unwrap_or_else(|| {
                 let side = self.preprocessing.input_size();
-                extractor.preferred_batch(side, side)
+                sensing.preferred_batch(side)
             }),
             threads: self.threads,
             interrupt,
@@ -134,13 +147,24 @@ impl Network {
     }
 
     /// The features, as they are for everything that follows.
-    pub fn features(&self, extracted: Extracted, labels: &[usize]) -> Result<Features> {
+    pub fn features(
+        &self,
+        extracted: Extracted,
+        reading: Reading,
+        labels: &[usize],
+    ) -> Result<Features> {
         let labels = extracted.rows.iter().filter_map(|&row| labels.get(row).copied()).collect();
+        let width = self.opened.classifier.penultimate_width()?;
+        let (h, stages) = extracted.activations.view().split_at(Axis(1), width);
         let features = Features {
-            h: extracted.h,
+            h: h.to_owned(),
             z: extracted.z,
+            stages: stages.to_owned(),
+            own_share: reading.own,
             labels,
             held_out: Vec::new(),
+            images: Vec::new(),
+            changes: Vec::new(),
             last_layer: self.last_layer()?,
             names: self.name_list(),
         };
@@ -259,16 +283,19 @@ pub fn from_file(path: &Path, labelled: bool) -> Result<Source> {
         bail!("--features {}: it has no rows", path.display());
     }
     let facts = BTreeMap::from([("features".to_owned(), json!(path.display().to_string()))]);
-    let images = (0..features.len()).collect();
+    let images = match features.images.is_empty() {
+        true => (0..features.len()).collect(),
+        false => features.images.clone(),
+    };
     Ok(Source { features, images, owner: Owner::default(), facts })
 }
 
 /// Logits with the batch's own batch-norm statistics, in an order drawn from the seed so that a batch is no class's
-/// alone; in the order of `rows`, the numbers of the pictures. `extractor` takes [`Statistics::Batch`]; `batch` pictures share
+/// alone; in the order of `rows`, the numbers of the pictures. `sensing` takes [`Statistics::Batch`]; `batch` pictures share
 /// theirs.
 pub fn batch_norm_logits(
     network: &Network,
-    extractor: &Extractor<'_>,
+    sensing: &Sensing<'_>,
     pictures: (&Arc<Reader>, &dyn Fn(usize) -> String),
     rows: &[usize],
     (seed, batch): (u64, usize),
@@ -279,7 +306,7 @@ pub fn batch_norm_logits(
     let places: Vec<usize> = order.iter().map(|&place| rows[place]).collect();
     let given = Arc::clone(pictures.0);
     let read: Arc<Reader> = Arc::new(move |number| given(places[number]));
-    let extraction = Extraction { batch, ..network.extraction(extractor, interrupt, progress) };
+    let extraction = Extraction { batch, ..network.extraction(sensing, interrupt, progress) };
     let name = |number: usize| pictures.1(rows[order[number]]);
     let extracted = extraction.collect(0..rows.len(), &read, &name)?;
     if extracted.rows.len() != rows.len() {

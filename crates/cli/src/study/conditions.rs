@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use introspective_corrupt::{Corruption, Severity};
 use introspective_measure::Condition;
-use introspective_network::Extractor;
 use introspective_reflect::Features;
 use ndarray::Array2;
 use serde_json::json;
@@ -15,6 +14,7 @@ use serde_json::json;
 use crate::interrupt::Interrupt;
 use crate::second::corruption::corrupting;
 use crate::second::extract::{Extracted, Reader};
+use crate::second::sensing::{Reading, Sensing};
 use crate::second::source::{Labelled, Network, batch_norm_logits};
 
 /// Pictures that share their batch-norm statistics.
@@ -25,9 +25,10 @@ pub struct Runs<'a> {
     pub network: &'a Network,
     pub labelled: &'a Labelled,
     /// With stored statistics.
-    pub extractor: &'a Extractor<'a>,
+    pub sensing: &'a Sensing<'a>,
+    pub reading: Reading,
     /// With those of the batch, if that is wanted.
-    pub batch_norm: Option<&'a Extractor<'a>>,
+    pub batch_norm: Option<&'a Sensing<'a>>,
     pub seed: u64,
     pub work: &'a Path,
     pub interrupt: &'a Interrupt,
@@ -48,7 +49,7 @@ impl Runs<'_> {
     pub fn run(&self, condition: &Condition) -> Result<Run> {
         let read = self.reader(condition)?;
         let name = condition.name().replace(' ', "-");
-        let extraction = self.network.extraction(self.extractor, self.interrupt, self.progress);
+        let extraction = self.network.extraction(self.sensing, self.interrupt, self.progress);
         let set = &self.labelled.set;
         let identity = json!({
             "classifier": self.network.opened.classifier.sha256(),
@@ -57,6 +58,8 @@ impl Runs<'_> {
             "runtime": self.network.opened.classifier.runtime(),
             "condition": condition,
             "seed": self.seed,
+            "activations": self.sensing.width(),
+            "own_share": self.reading.own,
             "version": env!("CARGO_PKG_VERSION"),
         })
         .to_string();
@@ -77,11 +80,9 @@ impl Runs<'_> {
             fresh
         };
         let rows = extracted.rows.clone();
-        let features = self.network.features(extracted, &self.labelled.labels)?;
+        let features = self.network.features(extracted, self.reading, &self.labelled.labels)?;
         let batch_norm = match self.batch_norm {
-            Some(extractor) => {
-                Some(self.with_batch_norm(extractor, &read, &rows, &name, &identity)?)
-            }
+            Some(sensing) => Some(self.with_batch_norm(sensing, &read, &rows, &name, &identity)?),
             None => None,
         };
         Ok(Run { features, batch_norm })
@@ -89,7 +90,7 @@ impl Runs<'_> {
 
     fn with_batch_norm(
         &self,
-        extractor: &Extractor<'_>,
+        sensing: &Sensing<'_>,
         read: &Arc<Reader>,
         rows: &[usize],
         name: &str,
@@ -104,14 +105,15 @@ impl Runs<'_> {
         let picture = |number: usize| self.labelled.set.name(number);
         let z = batch_norm_logits(
             network,
-            extractor,
+            sensing,
             (read, &picture),
             rows,
             (self.seed, STATISTICS_BATCH),
             self.interrupt,
             progress,
         )?;
-        let kept = Extracted { h: Array2::zeros((rows.len(), 0)), z, rows: rows.to_vec() };
+        let kept =
+            Extracted { activations: Array2::zeros((rows.len(), 0)), z, rows: rows.to_vec() };
         kept.store(&path, identity)?;
         Ok(kept.z)
     }

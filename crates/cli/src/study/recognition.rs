@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use introspective_corrupt::{Corruption, Family, Severity};
 use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method as Compared};
 use introspective_network::Statistics;
@@ -24,6 +24,7 @@ use crate::output;
 use crate::run_folder;
 use crate::second::corruption::{corruptions, severities};
 use crate::second::extract::Interrupted;
+use crate::second::sensing::Reading;
 use crate::second::source::{Labelled, Network};
 use crate::second::{bar, head};
 
@@ -34,7 +35,7 @@ const DEFAULT_OUT: &str = "introspect-study";
 const TEMPERED: [&str; 4] = ["mlp-h-batch", "reflection-batch", "f-matched", "f-batch-norm"];
 
 /// f is f, whatever the head.
-const OF_F: [&str; 2] = ["f", "f+temperature"];
+const OF_F: [&str; 4] = ["f", "f+temperature", "f-own-norm", "f-own-norm+temperature"];
 
 /// Measures all methods under all conditions.
 pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
@@ -84,10 +85,11 @@ fn studied(
     let part = args.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(&args.data, part, args.split.is_some(), &network)?;
     let mut skipped = Vec::new();
-    let extractor = network.extractor(Statistics::Stored)?;
+    let reading = heads.reading(args)?;
+    let sensing = network.sensing(reading)?;
     let wanted = !args.without_batch_norm;
-    let with_batch = match wanted.then(|| network.extractor(Statistics::Batch)) {
-        Some(Ok(extractor)) => Some(extractor),
+    let with_batch = match wanted.then(|| network.plain(Statistics::Batch)) {
+        Some(Ok(sensing)) => Some(sensing),
         Some(Err(error)) => {
             skipped.push(reason("f-batch-norm", &output::chain(&error)));
             None
@@ -103,7 +105,8 @@ fn studied(
     let runs = Runs {
         network: &network,
         labelled: &labelled,
-        extractor: &extractor,
+        sensing: &sensing,
+        reading,
         batch_norm: with_batch.as_ref(),
         seed: args.seed,
         work,
@@ -208,6 +211,31 @@ impl Heads {
             }
         }
         Ok(Self { heads })
+    }
+
+    /// What they read of a picture, all together.
+    ///
+    /// # Errors
+    /// Two heads read passes with different shares of own statistics.
+    fn reading(&self, args: &RecognitionArgs) -> Result<Reading> {
+        // kept features serve heads to come
+        let mut reading = Reading { stages: args.keep, own: args.own_statistics };
+        reading.stages |= reading.own.is_some();
+        for (head, path, _) in &self.heads {
+            let wanted = Reading::of(head);
+            if let (Some(one), Some(other)) = (reading.own, wanted.own)
+                && one != other
+            {
+                bail!(
+                    "{}: it reads a second pass with {other} of a picture's own statistics, and others one with {one}; study \
+                     them one by one",
+                    path.display()
+                );
+            }
+            reading.stages |= wanted.stages;
+            reading.own = reading.own.or(wanted.own);
+        }
+        Ok(reading)
     }
 
     /// All methods on the features of a condition.

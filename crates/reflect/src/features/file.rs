@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use introspective_data::arrays::{Arrays, Values, write_npz, write_safetensors};
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 
 use super::{Features, LastLayer};
 use crate::error::{ReflectError, Result};
@@ -19,6 +19,10 @@ impl Features {
     /// | `weight`, `bias` | (N, d), (N) floats | the last linear layer |
     /// | `names` | (N) strings | names of the classes |
     /// | `held_out` | (n) integers, 0 or 1 | 1 for images the classifier was not trained on |
+    /// | `stages` | (n, S) floats | pooled activations of the stages, for heads that read them |
+    /// | `own_share` | (1) floats | if `stages` are of two passes: the share of own statistics in the second |
+    /// | `images` | (n) integers | which image each row is of, where some are changed copies |
+    /// | `changes` | (n) strings | what was done to it: a corruption's name, or nothing |
     ///
     /// Other arrays are passed over.
     ///
@@ -78,7 +82,28 @@ impl Features {
         };
         let names = if file.contains("names") { Some(file.strings("names")?) } else { None };
         let held_out = held_out.into_iter().map(|held| held != 0).collect();
-        let features = Self { h, z, labels, held_out, last_layer, names };
+        let stages = if file.contains("stages") {
+            file.matrix("stages")?
+        } else {
+            Array2::zeros((h.nrows(), 0))
+        };
+        let own_share = match file.contains("own_share") {
+            true => file.vector("own_share")?.first().copied(),
+            false => None,
+        };
+        let images =
+            if file.contains("images") { file.integers("images")?.to_vec() } else { Vec::new() };
+        let images = images
+            .into_iter()
+            .map(|image| {
+                usize::try_from(image).map_err(|_| {
+                    unfit(&format!("its `images` has the number {image}; expected 0 or more"))
+                })
+            })
+            .collect::<Result<_>>()?;
+        let changes = if file.contains("changes") { file.strings("changes")? } else { Vec::new() };
+        let features =
+            Self { h, z, stages, own_share, labels, held_out, images, changes, last_layer, names };
         features.check()?;
         Ok(features)
     }
@@ -90,12 +115,26 @@ impl Features {
     pub fn write(&self, path: &Path) -> Result<()> {
         let labels: Array1<i64> = self.labels.iter().map(|&label| label as i64).collect();
         let held_out: Array1<i64> = self.held_out.iter().map(|&held| i64::from(held)).collect();
+        let own_share: Array1<f32> = self.own_share.into_iter().collect();
+        let images: Array1<i64> = self.images.iter().map(|&image| image as i64).collect();
         let mut arrays = vec![("h", Values::from(&self.h)), ("z", Values::from(&self.z))];
         if !self.labels.is_empty() {
             arrays.push(("labels", Values::from(&labels)));
         }
         if !self.held_out.is_empty() {
             arrays.push(("held_out", Values::from(&held_out)));
+        }
+        if self.stages.ncols() > 0 {
+            arrays.push(("stages", Values::from(&self.stages)));
+        }
+        if self.own_share.is_some() {
+            arrays.push(("own_share", Values::from(&own_share)));
+        }
+        if !self.images.is_empty() {
+            arrays.push(("images", Values::from(&images)));
+        }
+        if !self.changes.is_empty() {
+            arrays.push(("changes", Values::from(&self.changes[..])));
         }
         if let Some(last) = &self.last_layer {
             arrays.push(("weight", Values::from(&last.weight)));
@@ -132,6 +171,10 @@ mod tests {
             h,
             labels: vec![2, 0],
             held_out: vec![false, true],
+            stages: array![[0.5, 0.25, 1.0, 3.0], [1.5, 0.0, 2.0, 4.0]],
+            own_share: Some(0.25),
+            images: vec![4, 4],
+            changes: vec![String::new(), "fog".to_owned()],
             last_layer: Some(last),
             names: Some(vec!["a".to_owned(), "b".to_owned(), "č".to_owned()]),
         }

@@ -1,0 +1,119 @@
+//! Ways to fit a second stage, each a set of defaults for the flags of `introspect fit`.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use introspective_reflect::{Activation, FitOptions, Reads, Scaler};
+
+use super::named;
+use crate::args::FitArgs;
+
+/// Share of a picture's own statistics in the second pass: chosen on corrupted pictures kept aside from training, see
+/// docs/results/recognition.md.
+const OWN_SHARE: f32 = 0.1;
+
+/// A set of defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// The paper's: H reads gradients, and is trained on the pictures as they are.
+    Paper,
+    /// H reads activations of all stages and a second pass, is trained on mildly corrupted copies too, and is averaged with
+    /// the second pass's own prediction.
+    Robust,
+}
+
+/// What flags and recipe come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub reads: Reads,
+    /// Share of own statistics in the second pass, if there is to be one.
+    pub own: Option<f32>,
+    /// H is averaged with the second pass, where there is one.
+    pub average: bool,
+    pub scaler: Scaler,
+    pub hidden: Vec<usize>,
+    pub activation: Activation,
+    pub epochs: usize,
+    pub learning_rate: f64,
+    pub corruption: Vec<String>,
+    pub severity: Vec<u8>,
+    pub copies: usize,
+}
+
+impl Recipe {
+    fn settings(self) -> Settings {
+        let paper = FitOptions::default();
+        let paper = Settings {
+            reads: paper.reads,
+            own: None,
+            average: false,
+            scaler: paper.scaler,
+            hidden: paper.hidden,
+            activation: paper.activation,
+            epochs: paper.schedule.epochs,
+            learning_rate: paper.schedule.learning_rate,
+            corruption: Vec::new(),
+            severity: vec![1],
+            copies: 1,
+        };
+        match self {
+            Self::Paper => paper,
+            Self::Robust => Settings {
+                reads: Reads::Activations,
+                own: Some(OWN_SHARE),
+                average: true,
+                scaler: Scaler::ZScore,
+                hidden: vec![128],
+                activation: Activation::Relu,
+                epochs: 15,
+                learning_rate: 0.02,
+                corruption: vec!["all".to_owned()],
+                severity: vec![1, 2],
+                copies: 2,
+            },
+        }
+    }
+}
+
+impl Settings {
+    /// The recipe's, but for what the flags say.
+    ///
+    /// # Errors
+    /// A flag cannot be read.
+    pub fn of(args: &FitArgs) -> Result<Self> {
+        let mut settings = args.recipe.settings();
+        if let Some(name) = &args.reads {
+            settings.reads = named(&Reads::ALL, Reads::name, name)?;
+            // the paper's form has no second pass
+            if settings.reads == Reads::Gradients {
+                (settings.own, settings.average) = (None, false);
+            }
+        }
+        if let Some(name) = &args.scaler {
+            settings.scaler = named(&Scaler::ALL, Scaler::name, name)?;
+        }
+        if let Some(name) = &args.activation {
+            settings.activation = named(&Activation::ALL, Activation::name, name)?;
+        }
+        if let Some(sizes) = &args.hidden {
+            settings.hidden = super::hidden(sizes)?;
+        }
+        if let Some(share) = args.own_statistics {
+            settings.own = (share > 0.0).then_some(share);
+            settings.average &= settings.own.is_some();
+        }
+        if !args.corruption.is_empty() {
+            settings.corruption.clone_from(&args.corruption);
+            if args.corruption == ["none"] {
+                settings.corruption.clear();
+            }
+        }
+        if !args.severity.is_empty() {
+            settings.severity.clone_from(&args.severity);
+        }
+        settings.average = args.average.unwrap_or(settings.average);
+        settings.epochs = args.epochs.map_or(settings.epochs, |epochs| epochs as usize);
+        settings.learning_rate = args.lr.unwrap_or(settings.learning_rate);
+        settings.copies = args.copies.map_or(settings.copies, usize::from);
+        Ok(settings)
+    }
+}

@@ -1,0 +1,145 @@
+//! The robust form of H: h and pooled activations of the stages in place of gradients.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{features, options, quiet, zscore};
+use introspective_reflect::{
+    Features, First, FitOptions, Head, Method, Owner, Reads, ReflectError, Scaling, fit,
+};
+use ndarray::{Array1, Array2, Axis, concatenate, s};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Features of 3 classes whose h says nothing: only the second column of the stages tells the classes apart.
+fn told_by_stages(seed: u64, images: usize) -> Features {
+    let mut set = features(seed, images, 3, 4);
+    let mut random = ChaCha8Rng::seed_from_u64(seed + 100);
+    set.h = Array2::from_shape_simple_fn((images, 4), || random.random_range(0.0..1.0));
+    set.z = set.last_layer.as_ref().unwrap().logits(set.h.view());
+    set.stages = Array2::from_shape_fn((images, 2), |(image, column)| {
+        let class = if column == 1 { 10.0 * set.labels[image] as f32 } else { 500.0 };
+        class + random.random_range(-1.0..1.0_f32)
+    });
+    set
+}
+
+fn robust(epochs: usize) -> FitOptions {
+    FitOptions { reads: Reads::Activations, ..zscore(options(epochs)) }
+}
+
+fn fitted(options: &FitOptions) -> Head {
+    let (training, kept) = (told_by_stages(1, 300), told_by_stages(2, 60));
+    fit(&training, &kept, &Owner::default(), options, None, &quiet).unwrap()
+}
+
+fn right(head: &Head, method: Method, set: &Features) -> f64 {
+    let activations = head.activations(set);
+    let logits =
+        head.logits(method, 0, &head.statistics, activations.view(), set.z.view()).unwrap();
+    let largest = |row: ndarray::ArrayView1<'_, f32>| introspective_reflect::largest(row);
+    let rows = logits.outer_iter().zip(&set.labels);
+    rows.filter(|(row, label)| largest(*row) == **label).count() as f64 / set.len() as f64
+}
+
+#[test]
+fn h_reads_the_stages_and_its_controls_do_not() {
+    let head = fitted(&robust(60));
+    let test = told_by_stages(3, 300);
+    assert!(right(&head, Method::Reflection, &test) > 0.95);
+    for control in [Method::LinearH, Method::MlpH, Method::MlpHz] {
+        assert!(right(&head, control, &test) < 0.6, "{control:?}");
+    }
+    assert_eq!((head.about.features, head.about.stages, head.width()), (4, 2, 6));
+}
+
+/// `logits = network(z-scores of [h, stages])`, by the formula.
+#[test]
+fn logits_are_the_networks_of_z_scores() {
+    let head = fitted(&robust(2));
+    let (training, test) = (told_by_stages(1, 300), told_by_stages(4, 9));
+    let both = |set: &Features| concatenate![Axis(1), set.h, set.stages].mapv(f64::from);
+    let all = both(&training);
+    let (mean, deviation) = (all.mean_axis(Axis(0)).unwrap(), all.std_axis(Axis(0), 0.0));
+    let mut x = ((both(&test) - &mean) / &deviation).mapv(|v| v as f32);
+    let network = &head.networks[0][&Method::Reflection];
+    let First::Full(first) = &network.first else { panic!("no full layer") };
+    let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+    let mut layers = vec![first];
+    layers.extend(&network.rest);
+    for (index, layer) in layers.iter().enumerate() {
+        let bias: &Array1<f32> = &layer.bias;
+        x = x.dot(&layer.weight) + bias;
+        if index + 1 < layers.len() {
+            x.mapv_inplace(sigmoid);
+        }
+    }
+    let logits = head.logits(
+        Method::Reflection,
+        0,
+        &head.statistics,
+        head.activations(&test).view(),
+        test.z.view(),
+    );
+    assert!(common::farthest(&logits.unwrap(), &x) < 1e-4);
+}
+
+#[test]
+fn a_file_gives_it_back() {
+    let head = fitted(&robust(1));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("head.safetensors");
+    head.write(&path).unwrap();
+    assert_eq!(Head::read(&path).unwrap(), head);
+    // heads of before know nothing of stages
+    let text = serde_json::to_value(&head.about).unwrap();
+    let mut old = text.clone();
+    for key in ["reads", "stages", "changes"] {
+        old.as_object_mut().unwrap().remove(key);
+    }
+    let old: introspective_reflect::About = serde_json::from_value(old).unwrap();
+    assert_eq!((old.reads, old.stages), (Reads::Gradients, 0));
+}
+
+#[test]
+fn stages_that_are_missing_or_others_are_refused() {
+    let (training, kept) = (features(1, 40, 3, 4), features(2, 10, 3, 4));
+    let run = |training: &Features, kept: &Features, options: &FitOptions| {
+        fit(training, kept, &Owner::default(), options, None, &quiet)
+    };
+    assert!(matches!(run(&training, &kept, &robust(1)), Err(ReflectError::NoStages)));
+    let with = told_by_stages(1, 40);
+    let error = run(&with, &kept, &robust(1)).unwrap_err().to_string();
+    assert!(error.contains("stages kept aside"), "{error}");
+    let low = FitOptions { rank: Some(2), ..robust(1) };
+    let error = run(&with, &told_by_stages(2, 10), &low).unwrap_err().to_string();
+    assert!(error.contains("rank"), "{error}");
+    let head = fitted(&robust(1));
+    head.check_fits(None, [4, 2], 3).unwrap();
+    let error = head.check_fits(None, [4, 0], 3).unwrap_err().to_string();
+    assert!(error.contains("2 pooled activations of the stages, here are 0"), "{error}");
+    // one that reads gradients does not mind stages
+    let paper = run(&with, &told_by_stages(2, 10), &options(1)).unwrap();
+    paper.check_fits(None, [4, 2], 3).unwrap();
+    assert_eq!(paper.activations(&with).ncols(), 4);
+}
+
+/// Statistics of a batch and of a stream are taken of the stages too.
+#[test]
+fn other_scalings_include_the_stages() {
+    let head = fitted(&robust(40));
+    let mut moved = told_by_stages(5, 200);
+    moved.stages.slice_mut(s![.., 1]).mapv_inplace(|v| 3.0 * v + 70.0);
+    let scored = |scaling| {
+        let (a, z) = (head.activations(&moved), moved.z.view());
+        let statistics = head.statistics_for(scaling, a.view(), z).unwrap();
+        let logits = head.logits(Method::Reflection, 0, &statistics, a.view(), z).unwrap();
+        let rows = logits.outer_iter().zip(&moved.labels);
+        rows.filter(|(row, label)| introspective_reflect::largest(*row) == **label).count()
+    };
+    assert!(scored(Scaling::Batch) > 180 && scored(Scaling::Train) < 120);
+    let (a, z) = (head.activations(&moved), moved.z.view());
+    let streamed = head.logits_of_stream(Method::Reflection, 0, a.view(), z).unwrap().unwrap();
+    // the last image's statistics are nearly those of all
+    assert_eq!(streamed.dim(), (200, 3));
+}
