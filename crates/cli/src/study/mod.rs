@@ -1,6 +1,7 @@
 //! `introspect study`.
 
 mod conditions;
+mod origin;
 mod outcome;
 mod recognition;
 

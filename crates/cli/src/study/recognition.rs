@@ -17,12 +17,14 @@ use introspective_study::{
 use serde_json::{Value, json};
 
 use super::conditions::{Run, Runs};
+use super::origin::{chosen, origin};
 use super::outcome::Outcome;
 use crate::args::{RecognitionArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
-use crate::second::corruption::{corruptions, severities};
+use crate::second::corrupted::CorruptedFiles;
+use crate::second::corruption::corruptions;
 use crate::second::extract::Interrupted;
 use crate::second::source::{Labelled, Network};
 use crate::second::{bar, head};
@@ -39,14 +41,14 @@ const OF_F: [&str; 2] = ["f", "f+temperature"];
 /// Measures all methods under all conditions.
 pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
-    let corruptions = corruptions(&args.corruption)?;
-    let severities = severities(&args.severity)?;
+    // a wrong name costs nothing yet
+    corruptions(&args.corruption)?;
     let existing = run_folder::existing(args.out.as_deref(), args.force);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     let folder = RunFolder::open(&out, existing)?;
     let interrupt = Interrupt::watch()?;
     let work = run_folder::work_folder(&out, "study", args.resume, args.force)?;
-    let outcome = match studied(args, &corruptions, &severities, &work, &interrupt) {
+    let outcome = match studied(args, &work, &interrupt) {
         Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
             eprintln!(
                 "interrupted; the same command with --resume goes on from {}",
@@ -72,17 +74,14 @@ pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn studied(
-    args: &RecognitionArgs,
-    corruptions: &[Corruption],
-    severities: &[Severity],
-    work: &Path,
-    interrupt: &Interrupt,
-) -> Result<Outcome> {
+fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result<Outcome> {
     let network = Network::open(&args.run, usize::MAX)?;
     let heads = Heads::open(args, &network)?;
     let part = args.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(&args.data, part, args.split.is_some(), &network)?;
+    let files = args.corrupted.as_ref();
+    let files = files.map(|folder| CorruptedFiles::open(folder, &labelled.set)).transpose()?;
+    let (corruptions, severities) = chosen(args, files.as_ref())?;
     let mut skipped = Vec::new();
     let extractor = network.extractor(Statistics::Stored)?;
     let wanted = !args.without_batch_norm;
@@ -97,7 +96,7 @@ fn studied(
             None
         }
     };
-    let conditions = conditions(corruptions, severities);
+    let conditions = conditions(&corruptions, &severities);
     let passes = 1 + usize::from(with_batch.is_some());
     let progress = bar(!args.json, labelled.set.len() * passes * conditions.len(), "pictures");
     let runs = Runs {
@@ -105,6 +104,7 @@ fn studied(
         labelled: &labelled,
         extractor: &extractor,
         batch_norm: with_batch.as_ref(),
+        files: files.as_ref(),
         seed: args.seed,
         work,
         interrupt,
@@ -136,10 +136,11 @@ fn studied(
     }
     progress.finish_and_clear();
     let study = study.context("there are no conditions")?;
-    let table = study.table(&groups(corruptions, severities))?;
+    let table = study.table(&groups(&corruptions, &severities))?;
     let mut facts = labelled.facts(&args.data);
     facts.extend(heads.facts()?);
-    facts.extend(about(args, &network)?);
+    facts.extend(about(&network)?);
+    facts.extend(origin(args, files.as_ref()));
     Ok(Outcome { table, skipped, facts })
 }
 
@@ -279,14 +280,13 @@ fn full_name(name: &str, suffix: &str) -> String {
     if OF_F.contains(&name) { name.to_owned() } else { format!("{name}{suffix}") }
 }
 
-fn about(args: &RecognitionArgs, network: &Network) -> Result<BTreeMap<String, Value>> {
+fn about(network: &Network) -> Result<BTreeMap<String, Value>> {
     let classifier = &network.opened.classifier;
     Ok(BTreeMap::from([
         ("classifier".to_owned(), json!(classifier.name())),
         ("classifier_sha256".to_owned(), json!(classifier.sha256())),
         ("runtime".to_owned(), json!(classifier.runtime().to_string())),
         ("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?),
-        ("corruption_seed".to_owned(), json!(args.seed)),
         ("command".to_owned(), json!(output::command_line())),
         ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
     ]))
