@@ -1,5 +1,6 @@
 //! `introspect study`.
 
+mod changed;
 mod conditions;
 mod origin;
 mod outcome;

@@ -16,6 +16,7 @@ use introspective_study::{
 };
 use serde_json::{Value, json};
 
+use super::changed::Changed;
 use super::conditions::{Run, Runs};
 use super::origin::{chosen, origin};
 use super::outcome::Outcome;
@@ -111,6 +112,7 @@ fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result
         progress: &progress,
     };
     let mut study: Option<Conditions> = None;
+    let mut changed = Changed::new(args.seed);
     for condition in conditions {
         progress.set_message(format!("({})", condition.name()));
         let run = runs.run(&condition)?;
@@ -129,6 +131,7 @@ fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result
             }
         };
         let compared: Vec<Compared<'_>> = methods.iter().map(Scored::compared).collect();
+        changed.see(&condition, &run.features, &methods);
         study.add(condition, &compared)?;
         if interrupt.came() {
             return Err(Interrupted.into());
@@ -136,12 +139,14 @@ fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result
     }
     progress.finish_and_clear();
     let study = study.context("there are no conditions")?;
-    let table = study.table(&groups(&corruptions, &severities))?;
+    let groups = groups(&corruptions, &severities);
+    let table = study.table(&groups)?;
+    let changed = changed.explained(&runs, &groups)?;
     let mut facts = labelled.facts(&args.data);
     facts.extend(heads.facts()?);
     facts.extend(about(&network)?);
     facts.extend(origin(args, files.as_ref()));
-    Ok(Outcome { table, skipped, facts })
+    Ok(Outcome { table, changed, skipped, facts })
 }
 
 /// The images as they are, then every corruption at every severity.
