@@ -195,7 +195,7 @@ fn answers_that_changed_are_shown_to_the_better_and_to_the_worse() {
     let document = parsed(&page);
     let words = text(document.root_element());
     for expected in [
-        "of 16,000 answers it changed 8,000. It mended 4,000 (f wrong, then right) and spoiled 2,000",
+        "of 16,000 answers the second changed 8,000. It mended 4,000 (f wrong, then right) and spoiled 2,000",
         "Mended: 1 of 4,000",
         "Spoiled: 2 of 2,000",
         "cat & dog under fog 2: f says \"ant\" (62\u{a0}%), on reflection bee (4.0\u{a0}%). a<b>/7.png",

@@ -74,8 +74,8 @@ impl ChangedAnswers {
     pub(super) fn section(&self) -> String {
         let Some(all) = self.groups.first() else { return String::new() };
         let mut section = format!(
-            "<section>\n<h2>Where the second thought changed the answer</h2>\n<p>{} against f, both with their first seed, over all \
-             corrupted conditions: of {} it changed {}. It mended {} (f wrong, then right) and spoiled {} (f right, then \
+            "<section>\n<h2>Where the second thought changed the answer</h2>\n<p>f, then {} with its first seed, over all corrupted \
+             conditions: of {} the second changed {}. It mended {} (f wrong, then right) and spoiled {} (f right, then \
              wrong); the others were wrong before and after.</p>\n",
             escape(&self.method),
             several(all.answers, "answer"),
@@ -133,7 +133,10 @@ impl ChangedAnswers {
             self.examples.iter().filter(|example| example.mended == mended).collect();
         let number = examples.len();
         let examples: String = examples.into_iter().map(ChangedExample::article).collect();
-        format!("<h3>{title}: {number} of {}</h3>\n{examples}", count(of))
+        format!(
+            "<h3>{title}: {number} of {}</h3>\n<div class=\"examples\">\n{examples}</div>\n",
+            count(of)
+        )
     }
 }
 
@@ -153,7 +156,7 @@ impl ChangedExample {
             let (title, alt) = match &drawn.title[..] {
                 "" => {
                     let what = format!("{} under {condition}", self.truth);
-                    ("As the network saw it".to_owned(), format!("A picture of class {what}"))
+                    ("The picture".to_owned(), format!("A picture of class {what}"))
                 }
                 question => {
                     let of = format!("of the picture of class {}", self.truth);
