@@ -23,6 +23,7 @@ use crate::args::{EvaluateArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
+use crate::second::corrupted::CorruptedFiles;
 use crate::second::corruption::{corrupting, corruptions};
 use crate::second::extract::{Interrupted, Reader};
 use crate::second::head::Fits;
@@ -222,10 +223,11 @@ fn extracted(
     facts.insert("left_out".to_owned(), json!(count - rows.len()));
     if let (Some(corruption), Some(severity)) = (&args.corruption, args.severity) {
         let seed = args.seed;
-        facts.insert(
-            "corruption".to_owned(),
-            json!(format!("{corruption} {severity}, seed {seed}")),
-        );
+        let from = match &args.corrupted {
+            Some(folder) => format!("from {}", folder.display()),
+            None => format!("seed {seed}"),
+        };
+        facts.insert("corruption".to_owned(), json!(format!("{corruption} {severity}, {from}")));
     }
     facts.insert("classifier".to_owned(), json!(network.opened.classifier.name()));
     facts.insert("classifier_sha256".to_owned(), json!(network.opened.classifier.sha256()));
@@ -233,7 +235,7 @@ fn extracted(
     Ok((Source { features, images: rows, owner: network.owner(), facts }, batch_norm))
 }
 
-/// Pictures as they are, or corrupted on the fly.
+/// Pictures as they are, corrupted ones from files, or corrupted on the fly.
 fn reader(args: &EvaluateArgs, labelled: &Labelled) -> Result<Arc<Reader>> {
     let read = labelled.reader();
     let (Some(name), Some(severity)) = (&args.corruption, args.severity) else { return Ok(read) };
@@ -243,7 +245,11 @@ fn reader(args: &EvaluateArgs, labelled: &Labelled) -> Result<Arc<Reader>> {
             "--corruption {name}: give one corruption; `introspect study recognition` takes several"
         )
     };
-    Ok(corrupting(read, corruption, Severity::new(severity)?, args.seed))
+    let severity = Severity::new(severity)?;
+    match &args.corrupted {
+        Some(folder) => CorruptedFiles::open(folder, &labelled.set)?.images(corruption, severity),
+        None => Ok(corrupting(read, corruption, severity, args.seed)),
+    }
 }
 
 impl Evaluation {

@@ -343,3 +343,99 @@ fn a_network_without_batch_normalisation_is_measured_without_it() {
     assert!(reason(&result).contains("batch normalisation"), "{}", reason(&result));
     assert_eq!(result["cells"].as_array().unwrap().len(), 5);
 }
+
+/// Every answer that differs is counted, and what is shown can be found again.
+#[test]
+fn a_study_shows_what_the_second_stage_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    study(place);
+    let head = ["--head", "minmax.safetensors", "--json", "--without-batch-norm"];
+    let flags = [&STUDY[..], &NETWORK, &head].concat();
+    let result = json(&introspect(place, &flags));
+    let changed = &result["changed"];
+    assert_eq!(changed["method"], "reflection");
+    assert_eq!(changed.get("without_maps"), None);
+
+    // the counts, from what `predict` says of the pictures that `corrupt` writes
+    let corrupted =
+        ["corrupt", "data/test", "--corruption", "fog,speckle_noise", "--severity", "1,5"];
+    assert_eq!(
+        introspect(place, &[&corrupted[..], &["--out", "c"]].concat()).status.code(),
+        Some(0)
+    );
+    let folders: Vec<String> = ["fog/1", "fog/5", "speckle_noise/1", "speckle_noise/5"]
+        .iter()
+        .flat_map(|condition| ["ant", "bee", "cat"].map(|class| format!("c/{condition}/{class}")))
+        .collect();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let predict = [&["predict"], &folders[..], &["--head", "minmax.safetensors"]].concat();
+    let run = introspect(place, &[&predict[..], &NETWORK].concat());
+    let mut lines: Vec<Value> =
+        stdout(&run).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4 * 15);
+    let truth = |line: &Value| {
+        let path = Path::new(line["image"].as_str().unwrap()).to_owned();
+        path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned()
+    };
+    let class = |line: &Value, stage: &str| line[stage]["class"].as_str().unwrap().to_owned();
+    let wrong_then_right =
+        |line: &&Value| class(line, "f") != truth(line) && class(line, "reflection") == truth(line);
+    let right_then_wrong =
+        |line: &&Value| class(line, "f") == truth(line) && class(line, "reflection") != truth(line);
+    let differs = |line: &&Value| class(line, "f") != class(line, "reflection");
+    for group in changed["groups"].as_array().unwrap() {
+        let part = match group["group"].as_str().unwrap() {
+            "corrupted" => "c/".to_owned(),
+            "severity-5" => "/5/".to_owned(),
+            corruption @ ("fog" | "speckle_noise") => format!("c/{corruption}/"),
+            _ => continue,
+        };
+        let of: Vec<&Value> =
+            lines.iter().filter(|line| line["image"].as_str().unwrap().contains(&part)).collect();
+        let count = |test: &dyn Fn(&&Value) -> bool| of.iter().filter(|line| test(line)).count();
+        assert_eq!(group["answers"], of.len(), "{part}");
+        assert_eq!(group["changed"], count(&differs), "{part}");
+        assert_eq!(group["mended"], count(&wrong_then_right), "{part}");
+        assert_eq!(group["spoiled"], count(&right_then_wrong), "{part}");
+    }
+    let [mended, spoiled] = [true, false].map(|kind| {
+        let all = changed["examples"].as_array().unwrap().iter();
+        all.filter(|example| example["mended"] == kind).collect::<Vec<_>>()
+    });
+    let all = &changed["groups"][0];
+    assert_eq!(all["group"], "corrupted");
+    assert_eq!(mended.len() as u64, all["mended"].as_u64().unwrap().min(4));
+    assert_eq!(spoiled.len() as u64, all["spoiled"].as_u64().unwrap().min(4));
+    // a network that was never trained says one class of all pictures, and H another: something changes
+    assert!(mended.len() + spoiled.len() > 0, "{changed}");
+    lines.retain(|line| differs(&line));
+    for example in mended.iter().chain(&spoiled) {
+        let (corruption, severity) =
+            (&example["condition"]["corruption"], &example["condition"]["severity"]);
+        let path = format!(
+            "c/{}/{severity}/{}",
+            corruption.as_str().unwrap(),
+            example["image"].as_str().unwrap()
+        );
+        let line = lines.iter().find(|line| line["image"] == path[..]).unwrap();
+        assert_eq!(example["truth"], truth(line));
+        for (stage, ours) in [("f", "first"), ("reflection", "second")] {
+            assert_eq!(example[ours]["class"], class(line, stage));
+            let p = |value: &Value| value.as_f64().unwrap();
+            let shown = p(&example[ours]["probability"]);
+            assert!((shown - p(&line[stage]["confidence"])).abs() < 1e-5, "{path}");
+        }
+    }
+    // four pictures each, in the page itself; with the same seed the same ones
+    let page = fs::read_to_string(place.join("study/report.html")).unwrap();
+    let pictures = page.matches("<img src=\"data:image/png;base64,iVBOR").count();
+    assert_eq!(pictures, 4 * (mended.len() + spoiled.len()));
+    assert!(page.contains("Why ") && page.contains("rather than"), "no questions");
+    let again = json(&introspect(place, &[&flags[..], &["--force"]].concat()));
+    assert_eq!(&again["changed"], changed);
+    // without a second stage there is nothing to change
+    let without =
+        json(&introspect(place, &[&STUDY[..], &NETWORK, &["--json", "--force"]].concat()));
+    assert_eq!(without.get("changed"), None);
+}

@@ -9,7 +9,8 @@
 //! - *Which pictures are of which class?* [`LabelledSet`]: image folders, CIFAR binaries, IDX
 //!   files. [`held_out`] sets a part of it aside, [`match_classes`] finds its classes among a
 //!   network's, [`read_batches`] reads it on several threads and in order.
-//! - *Which numbers are in this file?* [`arrays`]: `.npz` and safetensors, also written.
+//! - *Which numbers are in this file?* [`arrays`]: `.npz` and safetensors, also written; pictures and labels of `.npy`
+//!   files, read one at a time.
 //!
 //! Files come from anywhere, so nothing in them is believed. The format is told from the content,
 //! never from the name; the size is checked before memory is asked for; a file that stops early

@@ -148,7 +148,7 @@ impl ExplanationReport<'_> {
         let empty = display.empty;
         let entry = Answered {
             question: asked.question.name(),
-            text: self.title(answer),
+            text: title(self.classes, answer),
             note: note(empty, evidence),
             class: class(asked.class),
             contrast: asked.contrast.map(class),
@@ -163,18 +163,6 @@ impl ExplanationReport<'_> {
             positive_area: evidence.area,
         };
         Ok(Drawn { entry, display: display.map, picture })
-    }
-
-    /// The question in words.
-    fn title(&self, answer: &Answer) -> String {
-        let class = self.classes.short(answer.asked.class);
-        match (answer.asked.question, answer.asked.contrast) {
-            (Question::RatherThan, Some(other)) => {
-                format!("Why {class}, rather than {}?", self.classes.short(other))
-            }
-            (Question::WhatIfNot, _) => format!("What if not {class}?"),
-            (Question::Why | Question::RatherThan, _) => format!("Why {class}?"),
-        }
     }
 
     fn panel(&self, photo: ArrayView3<'_, u8>, drawn: &[Drawn]) -> Result<Array3<u8>, DrawError> {
@@ -299,6 +287,18 @@ impl ExplanationReport<'_> {
     }
 }
 
+/// The question in words.
+pub(crate) fn title(classes: &ClassNames, answer: &Answer) -> String {
+    let class = classes.short(answer.asked.class);
+    match (answer.asked.question, answer.asked.contrast) {
+        (Question::RatherThan, Some(other)) => {
+            format!("Why {class}, rather than {}?", classes.short(other))
+        }
+        (Question::WhatIfNot, _) => format!("What if not {class}?"),
+        (Question::Why | Question::RatherThan, _) => format!("Why {class}?"),
+    }
+}
+
 /// `why`, `what_if_not`, `rather_than_<index>`.
 fn map_name(answer: &Answer) -> String {
     let question = answer.asked.question.name().replace('-', "_");
@@ -309,7 +309,7 @@ fn map_name(answer: &Answer) -> String {
 }
 
 /// What the picture cannot say for itself: min-max scaling makes every map equally bright.
-fn note(empty: bool, evidence: Evidence) -> String {
+pub(crate) fn note(empty: bool, evidence: Evidence) -> String {
     if empty && evidence.share > 0.0 {
         return "empty: the same evidence everywhere, so no place stands out".to_owned();
     }
@@ -324,7 +324,7 @@ fn note(empty: bool, evidence: Evidence) -> String {
 }
 
 /// Two digits: `3.1 %`, `83 %`; never a rounded 0 or 100 for what is not.
-fn percent(fraction: f64) -> String {
+pub(crate) fn percent(fraction: f64) -> String {
     let value = 100.0 * fraction;
     if value > 0.0 && value < 0.05 {
         "<\u{a0}0.1\u{a0}%".to_owned()

@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod answers;
 mod archive;
 mod colormap;
 mod error;
@@ -40,12 +41,14 @@ mod picture;
 mod text;
 mod wrap;
 
+pub use answers::{Drawn, draw_answers};
 pub use archive::write_npz;
 pub use colormap::{Colormap, UnknownColormap};
 pub use error::{DrawError, WriteError};
 pub use evaluation::{
-    EvaluationFacts, Skipped, TableError, TrainingEpoch, conditions_csv, conditions_page,
-    contrasts_csv, evaluation_csv, evaluation_page, training_curve,
+    ChangedAnswers, ChangedExample, ChangedIn, EvaluationFacts, Said, Skipped, TableError,
+    TrainingEpoch, conditions_csv, conditions_page, contrasts_csv, evaluation_csv, evaluation_page,
+    training_curve,
 };
 pub use explanation::{Drawing, ExplanationReport, Subject};
 pub use folder::{Existing, FolderError, RunFolder, Staged};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType as RowFilter, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
+use image::{ExtendedColorType, ImageEncoder, ImageError};
 use introspective_network::{Interpolation, resize_rgb};
 use ndarray::{Array3, ArrayView, ArrayView3, Axis, Dimension, Slice};
 
@@ -19,14 +19,21 @@ use crate::{DrawError, WriteError};
 /// The array is not RGB or empty, or the file cannot be written.
 pub fn write_png(path: impl AsRef<Path>, picture: ArrayView3<'_, u8>) -> Result<(), WriteError> {
     let path = path.as_ref();
-    let (height, width) = check_rgb("the picture", picture)
+    check_rgb("the picture", picture)
         .map_err(|source| WriteError::Picture { path: path.to_owned(), source })?;
+    let file = encode_png(picture)
+        .map_err(|source| WriteError::Encode { path: path.to_owned(), source })?;
+    std::fs::write(path, file).map_err(|source| WriteError::Io { path: path.to_owned(), source })
+}
+
+/// The bytes of an RGB picture as a PNG file.
+pub(crate) fn encode_png(picture: ArrayView3<'_, u8>) -> Result<Vec<u8>, ImageError> {
+    let (height, width, _) = picture.dim();
     let bytes = contiguous(&picture);
     let mut file = Vec::with_capacity(bytes.len() / 2);
     PngEncoder::new_with_quality(&mut file, CompressionType::Fast, RowFilter::Adaptive)
-        .write_image(&bytes, width as u32, height as u32, ExtendedColorType::Rgb8)
-        .map_err(|source| WriteError::Encode { path: path.to_owned(), source })?;
-    std::fs::write(path, file).map_err(|source| WriteError::Io { path: path.to_owned(), source })
+        .write_image(&bytes, width as u32, height as u32, ExtendedColorType::Rgb8)?;
+    Ok(file)
 }
 
 /// Cuts the rectangle with its left upper corner at (`x`, `y`) out of a photograph and, only if the longer side of the

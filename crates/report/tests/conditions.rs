@@ -2,8 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method, Table};
-use introspective_report::{EvaluationFacts, Skipped, conditions_csv, conditions_page};
-use ndarray::Array2;
+use introspective_report::{
+    ChangedAnswers, ChangedExample, ChangedIn, Drawn, EvaluationFacts, Said, Skipped,
+    conditions_csv, conditions_page,
+};
+use ndarray::{Array2, Array3};
 use roxmltree::Document;
 
 const METHODS: [&str; 4] = ["f", "reflection", "<b>-batch", "f-matched"];
@@ -63,7 +66,7 @@ fn page(table: &Table) -> String {
         notes: Vec::new(),
         skipped: vec![Skipped { name: "f-batch-norm".to_owned(), reason: "none".to_owned() }],
     };
-    conditions_page(table, &["<b>-batch".to_owned(), "f-matched".to_owned()], &facts)
+    conditions_page(table, &["<b>-batch".to_owned(), "f-matched".to_owned()], None, &facts)
 }
 
 fn text(node: roxmltree::Node<'_, '_>) -> String {
@@ -152,4 +155,79 @@ fn without_corruptions_there_are_no_figures() {
     let figures = document.descendants().filter(|n| n.tag_name().name() == "figure").count();
     assert_eq!(figures, 3);
     assert_eq!(document.descendants().filter(|n| n.tag_name().name() == "table").count(), 2);
+}
+
+fn changed() -> ChangedAnswers {
+    let drawn = |title: &str, note: &str| Drawn {
+        picture: Array3::from_elem((4, 6, 3), 9),
+        title: title.to_owned(),
+        note: note.to_owned(),
+    };
+    let said = |class: &str, probability: f64| Said { class: class.to_owned(), probability };
+    let example = |mended: bool| ChangedExample {
+        mended,
+        image: "a<b>/7.png".to_owned(),
+        condition: Condition { corruption: Some("fog".to_owned()), severity: 2 },
+        truth: "cat & dog".to_owned(),
+        first: said("\"ant\"", 0.621),
+        second: said("bee", 0.04),
+        drawn: vec![drawn("", ""), drawn("Why \"ant\"?", "83 % of the picture")],
+    };
+    let group = |name: &str, answers: usize| ChangedIn {
+        group: name.to_owned(),
+        answers,
+        changed: answers / 2,
+        mended: answers / 4,
+        spoiled: answers / 8,
+    };
+    ChangedAnswers {
+        method: "reflection".to_owned(),
+        groups: vec![group("corrupted", 16_000), group("fog", 400)],
+        examples: vec![example(true), example(false), example(false)],
+        without_maps: None,
+    }
+}
+
+#[test]
+fn answers_that_changed_are_shown_to_the_better_and_to_the_worse() {
+    let facts = EvaluationFacts::default();
+    let page = conditions_page(&table(), &[], Some(&changed()), &facts);
+    let document = parsed(&page);
+    let words = text(document.root_element());
+    for expected in [
+        "of 16,000 answers the second changed 8,000. It mended 4,000 (f wrong, then right) and spoiled 2,000",
+        "Mended: 1 of 4,000",
+        "Spoiled: 2 of 2,000",
+        "cat & dog under fog 2: f says \"ant\" (62\u{a0}%), on reflection bee (4.0\u{a0}%). a<b>/7.png",
+        "fog40020050\u{a0}%10025\u{a0}%5012\u{a0}%",
+    ] {
+        let plain = |text: &str| text.chars().filter(|c| *c != '\n').collect::<String>();
+        assert!(plain(&words).contains(&plain(expected)), "{expected}\n{words}");
+    }
+    let images: Vec<_> = document.descendants().filter(|n| n.tag_name().name() == "img").collect();
+    assert_eq!(images.len(), 6);
+    assert_eq!(images[0].attribute("alt"), Some("A picture of class cat & dog under fog 2"));
+    let alt = images[1].attribute("alt").unwrap();
+    assert_eq!(alt, "Map of the picture of class cat & dog: Why \"ant\"? 83 % of the picture");
+    // the picture is whole: a PNG file of its size
+    let source = images[0].attribute("src").unwrap();
+    let encoded = source.strip_prefix("data:image/png;base64,").unwrap();
+    assert!(encoded.starts_with("iVBORw0KGgo"), "{encoded}");
+    assert_eq!(
+        (images[0].attribute("width"), images[0].attribute("height")),
+        (Some("6"), Some("4"))
+    );
+}
+
+#[test]
+fn where_there_are_no_maps_the_page_says_why() {
+    let facts = EvaluationFacts::default();
+    let mut changed = changed();
+    changed.without_maps = Some("no layer <of> that kind".to_owned());
+    let page = conditions_page(&table(), &[], Some(&changed), &facts);
+    let words = text(parsed(&page).root_element());
+    assert!(words.contains("There are no maps: no layer <of> that kind."), "{words}");
+    assert!(!words.contains("each has its own scale"));
+    let without = conditions_page(&table(), &[], None, &facts);
+    assert!(!without.contains("second thought") && !without.contains("<img"));
 }

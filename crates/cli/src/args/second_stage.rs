@@ -224,6 +224,9 @@ pub struct EvaluateArgs {
     /// Severity of --corruption, 1 to 5.
     #[arg(long, value_name = "N", requires = "corruption", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Option<u8>,
+    /// Take the corrupted pictures from files in place of making them: as for `study recognition`.
+    #[arg(long, value_name = "DIR", requires = "corruption")]
+    pub corrupted: Option<PathBuf>,
     /// Take the images in an order drawn from --seed, so that a stream is mixed; in a folder the classes stand one after
     /// the other. Only streams, and the draws behind the intervals, depend on the order.
     #[arg(long)]

@@ -27,12 +27,16 @@ pub struct RecognitionArgs {
     /// @zscore, @minmax or a number behind their names [default: head.safetensors beside the network's file].
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
+    /// Take corrupted images from files in place of making them: a folder in CIFAR-10-C's layout (CORRUPTION.npy,
+    /// labels.npy) or in ImageNet-C's (CORRUPTION/SEVERITY/path), of the very images of --data.
+    #[arg(long, value_name = "DIR")]
+    pub corrupted: Option<PathBuf>,
     /// Corruptions by name; all, common (the 15 of ImageNet-C), extra (the other 4), noise, blur, weather, digital; may be
-    /// repeated.
-    #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
+    /// repeated [default: all, or those in --corrupted].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub corruption: Vec<String>,
-    /// Severities, 1 to 5.
-    #[arg(long, value_name = "N", default_value = "1,2,3,4,5", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=5))]
+    /// Severities, 1 to 5 [default: all, or those in --corrupted].
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Vec<u8>,
     /// Leave out f with batch normalisation by the batch, which runs every picture a second time.
     #[arg(long)]

@@ -21,7 +21,7 @@ use crate::second::corruption::{corruptions, severities};
 use inputs::Inputs;
 
 /// What every result depends on beside its own name.
-const RECORD: &str = "corrupt.json";
+pub const RECORD: &str = "corrupt.json";
 
 /// What is to be done.
 pub struct Plan<'a> {
@@ -49,7 +49,7 @@ pub fn run(args: &CorruptArgs) -> Result<ExitCode> {
         return sheet::draw(&plan);
     }
     let inputs = Inputs::find(args)?;
-    prepare(&args.out, &inputs, args)?;
+    prepare(&args.out, &inputs, &plan)?;
     match inputs {
         Inputs::Files(files) => files::write(&plan, &files),
         Inputs::Set(set) => set::write(&plan, &set),
@@ -57,14 +57,20 @@ pub fn run(args: &CorruptArgs) -> Result<ExitCode> {
 }
 
 /// Makes the folder, or finds what an earlier run of the same kind left in it.
-fn prepare(out: &Path, inputs: &Inputs, args: &CorruptArgs) -> Result<()> {
-    let record = json!({
+fn prepare(out: &Path, inputs: &Inputs, plan: &Plan<'_>) -> Result<()> {
+    let args = plan.args;
+    let mut record = json!({
         "tool": introspective_report::manifest::TOOL,
         "version": env!("CARGO_PKG_VERSION"),
         "inputs": inputs.fingerprint(),
         "seed": args.seed,
         "jpeg": args.jpeg,
     });
+    if let Inputs::Set(_) = inputs {
+        // an array holds all of them, and only here is said which
+        record["severities"] =
+            plan.severities.iter().map(|severity| severity.get()).collect::<Vec<_>>().into();
+    }
     let path = out.join(RECORD);
     let kept = match fs::read_to_string(&path) {
         Ok(text) => serde_json::from_str::<Value>(&text).ok(),
@@ -77,7 +83,7 @@ fn prepare(out: &Path, inputs: &Inputs, args: &CorruptArgs) -> Result<()> {
     }
     if !args.force && kept.is_some() {
         bail!(
-            "{} holds corruptions of other inputs, or with another seed, version or format; choose another --out, or \
+            "{} holds corruptions of other inputs, or with another seed, version, format or other severities; choose another --out, or \
              begin anew with --force",
             out.display()
         );

@@ -1,6 +1,7 @@
 //! What the commands about the second stage share.
 
 mod bar;
+pub mod corrupted;
 pub mod corruption;
 pub mod extract;
 pub mod head;

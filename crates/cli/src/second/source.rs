@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressBar;
 use introspective_data::{
     LabelledSet, MatchedBy, OpenOptions, SetKind, Split, held_out, match_classes,
@@ -19,6 +19,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use super::corrupted::Layout;
 use super::extract::{Extracted, Extraction, Reader};
 use super::head::Fits;
 use super::sensing::{Reading, Sensing};
@@ -185,9 +186,11 @@ impl Labelled {
         let names = network.name_list();
         let open =
             |class_names| LabelledSet::open(path, OpenOptions { split: Some(wanted), class_names });
-        let mut set = open(None).context("--data")?;
+        let mut set = open(None).context("--data").map_err(|error| clean_wanted(path, error))?;
         let known = names.clone().unwrap_or_else(|| numbers(network.opened.classifier.classes()));
-        let matching = match_classes(set.classes(), &known).context("--data")?;
+        let matching = match_classes(set.classes(), &known)
+            .context("--data")
+            .map_err(|error| clean_wanted(path, error))?;
         if matching.by == MatchedBy::Order && names.is_some() {
             eprintln!(
                 "note: no class of the pictures is called as one of the network's; they are taken in the same order"
@@ -258,6 +261,17 @@ impl Labelled {
             ("data_fingerprint".to_owned(), json!(self.set.fingerprint())),
         ])
     }
+}
+
+/// Says so where pictures that are no set of clean ones are corrupted ones.
+fn clean_wanted(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let Some(layout) = Layout::of(path) else { return error };
+    anyhow!(
+        "--data {}: holds corrupted images ({}'s layout) and no clean ones; give the clean images as --data, and this folder as \
+         --corrupted (of `study recognition` and `evaluate`)",
+        path.display(),
+        layout.name()
+    )
 }
 
 pub fn shuffled(count: usize, seed: u64) -> Vec<usize> {

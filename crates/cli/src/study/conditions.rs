@@ -12,6 +12,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use crate::interrupt::Interrupt;
+use crate::second::corrupted::CorruptedFiles;
 use crate::second::corruption::corrupting;
 use crate::second::extract::{Extracted, Reader};
 use crate::second::sensing::{Reading, Sensing};
@@ -29,6 +30,8 @@ pub struct Runs<'a> {
     pub reading: Reading,
     /// With those of the batch, if that is wanted.
     pub batch_norm: Option<&'a Sensing<'a>>,
+    /// Where corrupted images come from, if they are not made from the clean ones.
+    pub files: Option<&'a CorruptedFiles>,
     pub seed: u64,
     pub work: &'a Path,
     pub interrupt: &'a Interrupt,
@@ -51,7 +54,7 @@ impl Runs<'_> {
         let name = condition.name().replace(' ', "-");
         let extraction = self.network.extraction(self.sensing, self.interrupt, self.progress);
         let set = &self.labelled.set;
-        let identity = json!({
+        let mut identity = json!({
             "classifier": self.network.opened.classifier.sha256(),
             "data": set.fingerprint(),
             "preprocessing": &self.network.preprocessing,
@@ -61,8 +64,11 @@ impl Runs<'_> {
             "activations": self.sensing.width(),
             "own_share": self.reading.own,
             "version": env!("CARGO_PKG_VERSION"),
-        })
-        .to_string();
+        });
+        if let (Some(files), Some((corruption, severity))) = (self.files, what(condition)?) {
+            identity["files"] = files.fingerprint(corruption, severity)?.into();
+        }
+        let identity = identity.to_string();
         let path = self.work.join(format!("{name}.safetensors"));
         let extracted = if path.exists() {
             self.progress.inc(set.len() as u64);
@@ -118,10 +124,23 @@ impl Runs<'_> {
         Ok(kept.z)
     }
 
-    fn reader(&self, condition: &Condition) -> Result<Arc<Reader>> {
+    /// Reads the images of a condition.
+    ///
+    /// # Errors
+    /// There are no files of it.
+    pub fn reader(&self, condition: &Condition) -> Result<Arc<Reader>> {
         let read = self.labelled.reader();
-        let Some(name) = &condition.corruption else { return Ok(read) };
-        let corruption = Corruption::from_name(name).context("no such corruption")?;
-        Ok(corrupting(read, corruption, Severity::new(condition.severity)?, self.seed))
+        let Some((corruption, severity)) = what(condition)? else { return Ok(read) };
+        match self.files {
+            Some(files) => files.images(corruption, severity),
+            None => Ok(corrupting(read, corruption, severity, self.seed)),
+        }
     }
+}
+
+/// What was done to the images of a condition; nothing to clean ones.
+fn what(condition: &Condition) -> Result<Option<(Corruption, Severity)>> {
+    let Some(name) = &condition.corruption else { return Ok(None) };
+    let corruption = Corruption::from_name(name).context("no such corruption")?;
+    Ok(Some((corruption, Severity::new(condition.severity)?)))
 }

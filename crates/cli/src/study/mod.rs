@@ -1,6 +1,8 @@
 //! `introspect study`.
 
+mod changed;
 mod conditions;
+mod origin;
 mod outcome;
 mod recognition;
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use introspective_measure::{Estimate, Metric, Row, Table};
-use introspective_report::{EvaluationFacts, Skipped, conditions_csv, conditions_page};
+use introspective_report::{
+    ChangedAnswers, EvaluationFacts, Skipped, conditions_csv, conditions_page,
+};
 use introspective_study::is_transductive;
 use serde_json::{Value, json};
 
@@ -15,6 +17,8 @@ use crate::run_folder;
 /// What was measured.
 pub struct Outcome {
     pub table: Table,
+    /// Answers that the second stage changed, if there is one.
+    pub changed: Option<ChangedAnswers>,
     pub skipped: Vec<Skipped>,
     pub facts: BTreeMap<String, Value>,
 }
@@ -27,6 +31,9 @@ impl Outcome {
         value["skipped"] = skipped
             .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
             .collect();
+        if let Some(changed) = &self.changed {
+            value["changed"] = serde_json::to_value(changed)?;
+        }
         value["facts"] = json!(self.facts);
         Ok(value)
     }
@@ -43,8 +50,14 @@ impl Outcome {
 
     /// Writes report.html, study.json, study.csv and manifest.json.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        let page = conditions_page(
+            &self.table,
+            &self.transductive(),
+            self.changed.as_ref(),
+            &self.page_facts(),
+        );
         let files = [
-            ("report.html", conditions_page(&self.table, &self.transductive(), &self.page_facts())),
+            ("report.html", page),
             ("study.csv", conditions_csv(&self.table)?),
             ("study.json", serde_json::to_string_pretty(&self.json()?)? + "\n"),
         ];
@@ -78,6 +91,14 @@ impl Outcome {
                     width = width.max(title.len())
                 ))?;
             }
+        }
+        if let Some(ChangedAnswers { method, groups, .. }) = &self.changed
+            && let Some(all) = groups.first()
+        {
+            output::line(&format!(
+                "{method} changed {} of {} corrupted answers: {} mended, {} spoiled",
+                all.changed, all.answers, all.mended, all.spoiled
+            ))?;
         }
         for skipped in &self.skipped {
             output::line(&format!("{:<width$}  skipped: {}", skipped.name, skipped.reason))?;

@@ -16,13 +16,16 @@ use introspective_study::{
 };
 use serde_json::{Value, json};
 
+use super::changed::Changed;
 use super::conditions::{Run, Runs};
+use super::origin::{chosen, origin};
 use super::outcome::Outcome;
 use crate::args::{RecognitionArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
-use crate::second::corruption::{corruptions, severities};
+use crate::second::corrupted::CorruptedFiles;
+use crate::second::corruption::corruptions;
 use crate::second::extract::Interrupted;
 use crate::second::sensing::Reading;
 use crate::second::source::{Labelled, Network};
@@ -40,14 +43,14 @@ const OF_F: [&str; 4] = ["f", "f+temperature", "f-own-norm", "f-own-norm+tempera
 /// Measures all methods under all conditions.
 pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
-    let corruptions = corruptions(&args.corruption)?;
-    let severities = severities(&args.severity)?;
+    // a wrong name costs nothing yet
+    corruptions(&args.corruption)?;
     let existing = run_folder::existing(args.out.as_deref(), args.force);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_OUT));
     let folder = RunFolder::open(&out, existing)?;
     let interrupt = Interrupt::watch()?;
     let work = run_folder::work_folder(&out, "study", args.resume, args.force)?;
-    let outcome = match studied(args, &corruptions, &severities, &work, &interrupt) {
+    let outcome = match studied(args, &work, &interrupt) {
         Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
             eprintln!(
                 "interrupted; the same command with --resume goes on from {}",
@@ -73,17 +76,14 @@ pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn studied(
-    args: &RecognitionArgs,
-    corruptions: &[Corruption],
-    severities: &[Severity],
-    work: &Path,
-    interrupt: &Interrupt,
-) -> Result<Outcome> {
+fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result<Outcome> {
     let network = Network::open(&args.run, usize::MAX)?;
     let heads = Heads::open(args, &network)?;
     let part = args.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(&args.data, part, args.split.is_some(), &network)?;
+    let files = args.corrupted.as_ref();
+    let files = files.map(|folder| CorruptedFiles::open(folder, &labelled.set)).transpose()?;
+    let (corruptions, severities) = chosen(args, files.as_ref())?;
     let mut skipped = Vec::new();
     let reading = heads.reading(args)?;
     let sensing = network.sensing(reading)?;
@@ -99,7 +99,7 @@ fn studied(
             None
         }
     };
-    let conditions = conditions(corruptions, severities);
+    let conditions = conditions(&corruptions, &severities);
     let passes = 1 + usize::from(with_batch.is_some());
     let progress = bar(!args.json, labelled.set.len() * passes * conditions.len(), "pictures");
     let runs = Runs {
@@ -108,12 +108,14 @@ fn studied(
         sensing: &sensing,
         reading,
         batch_norm: with_batch.as_ref(),
+        files: files.as_ref(),
         seed: args.seed,
         work,
         interrupt,
         progress: &progress,
     };
     let mut study: Option<Conditions> = None;
+    let mut changed = Changed::new(args.seed);
     for condition in conditions {
         progress.set_message(format!("({})", condition.name()));
         let run = runs.run(&condition)?;
@@ -132,6 +134,7 @@ fn studied(
             }
         };
         let compared: Vec<Compared<'_>> = methods.iter().map(Scored::compared).collect();
+        changed.see(&condition, &run.features, &methods);
         study.add(condition, &compared)?;
         if interrupt.came() {
             return Err(Interrupted.into());
@@ -139,11 +142,14 @@ fn studied(
     }
     progress.finish_and_clear();
     let study = study.context("there are no conditions")?;
-    let table = study.table(&groups(corruptions, severities))?;
+    let groups = groups(&corruptions, &severities);
+    let table = study.table(&groups)?;
+    let changed = changed.explained(&runs, &groups)?;
     let mut facts = labelled.facts(&args.data);
     facts.extend(heads.facts()?);
-    facts.extend(about(args, &network)?);
-    Ok(Outcome { table, skipped, facts })
+    facts.extend(about(&network)?);
+    facts.extend(origin(args, files.as_ref()));
+    Ok(Outcome { table, changed, skipped, facts })
 }
 
 /// The images as they are, then every corruption at every severity.
@@ -307,14 +313,13 @@ fn full_name(name: &str, suffix: &str) -> String {
     if OF_F.contains(&name) { name.to_owned() } else { format!("{name}{suffix}") }
 }
 
-fn about(args: &RecognitionArgs, network: &Network) -> Result<BTreeMap<String, Value>> {
+fn about(network: &Network) -> Result<BTreeMap<String, Value>> {
     let classifier = &network.opened.classifier;
     Ok(BTreeMap::from([
         ("classifier".to_owned(), json!(classifier.name())),
         ("classifier_sha256".to_owned(), json!(classifier.sha256())),
         ("runtime".to_owned(), json!(classifier.runtime().to_string())),
         ("preprocessing".to_owned(), serde_json::to_value(&network.preprocessing)?),
-        ("corruption_seed".to_owned(), json!(args.seed)),
         ("command".to_owned(), json!(output::command_line())),
         ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
     ]))

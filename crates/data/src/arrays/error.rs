@@ -69,6 +69,14 @@ pub enum ArraysError {
         /// How it is stored, and what to do.
         problem: String,
     },
+    /// A `.npy` file, whose array has no name, is none or holds something else.
+    #[error("{file}: is {problem}")]
+    UnfitFile {
+        /// The file.
+        file: String,
+        /// What it is, what was expected, and what to do.
+        problem: String,
+    },
     /// The values of an array cannot be read, or not as what they are to be.
     #[error("{file}: array {array:?}: {problem}")]
     Values {

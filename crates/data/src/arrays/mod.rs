@@ -1,4 +1,4 @@
-//! Named arrays in and out of `.npz` and safetensors files.
+//! Named arrays in and out of `.npz` and safetensors files; pictures and labels from `.npy` files.
 //!
 //! ```
 //! use introspective_data::arrays::{Arrays, Values, write_npz};
@@ -21,6 +21,7 @@ mod entry;
 mod error;
 mod npy;
 mod npz;
+mod single;
 mod source;
 mod tensors;
 mod write;
@@ -31,6 +32,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2, ShapeBuilder};
 
 pub use error::ArraysError;
+pub use single::{PictureArray, read_integers};
 pub use write::{Values, write_npz, write_safetensors};
 
 use crate::unpacked::FIRST_BYTES;

@@ -2,6 +2,7 @@
 
 use introspective_measure::{Estimate, Metric, Metrics, Row, Table};
 
+use super::changed::ChangedAnswers;
 use super::conditions_plots::{by_corruption, by_severity, row};
 use super::curves::{FEW, key, reliability};
 use super::html::{escape, name, number, several};
@@ -22,8 +23,14 @@ const DRAWN: [&str; 8] = [
 /// A page in HTML that needs no other file, no network and no scripts: every method on the images as they are and under all
 /// corruptions, those of `transductive` apart, differences with their intervals, accuracy and calibration by severity and by
 /// corruption. The first method is what the others are held against. Of the table's groups it reads `clean`, `corrupted`,
-/// `severity-1` to `severity-5` and those named after a corruption. Well-formed XML, too.
-pub fn conditions_page(table: &Table, transductive: &[String], facts: &EvaluationFacts) -> String {
+/// `severity-1` to `severity-5` and those named after a corruption. `changed`, where there is a second stage, are its
+/// answers that differ from the first one's. Well-formed XML, too.
+pub fn conditions_page(
+    table: &Table,
+    transductive: &[String],
+    changed: Option<&ChangedAnswers>,
+    facts: &EvaluationFacts,
+) -> String {
     let title = escape(if facts.title.is_empty() { "Study" } else { &facts.title });
     let mut page = super::page::head(&title);
     page += &format!(
@@ -58,6 +65,7 @@ pub fn conditions_page(table: &Table, transductive: &[String], facts: &Evaluatio
     page += &contrasts(table);
     page += &figures(table, &methods);
     page += &diagrams(table, &methods);
+    page += &changed.map(ChangedAnswers::section).unwrap_or_default();
     page += &skipped(&facts.skipped);
     page += &about(&facts.facts);
     page + "</main>\n</body>\n</html>\n"

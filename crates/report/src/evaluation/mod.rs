@@ -1,5 +1,6 @@
 //! An evaluation as a page that opens offline, as a table of numbers, and the curve of a training.
 
+mod changed;
 mod conditions;
 mod conditions_plots;
 mod curves;
@@ -9,6 +10,7 @@ mod svg;
 mod table;
 mod training;
 
+pub use changed::{ChangedAnswers, ChangedExample, ChangedIn, Said};
 pub use conditions::conditions_page;
 pub use page::{EvaluationFacts, Skipped, evaluation_page};
 pub use table::{TableError, conditions_csv, contrasts_csv, evaluation_csv};
