@@ -120,6 +120,11 @@ impl Head {
     fn check(&self) -> Result<(), String> {
         let About { features: d, classes: n, names, seeds, .. } = &self.about;
         let (d, n) = (*d, *n);
+        if let Some(mean) = &self.about.mean_probabilities {
+            if mean.len() != n || !mean.iter().all(|p| (0.0..=1.0).contains(p)) {
+                return Err(format!("its mean probabilities are not {n} numbers from 0 to 1"));
+            }
+        }
         let products = n.checked_mul(d).filter(|&products| products > 0);
         let of_gradients = match &self.statistics.gradients {
             OfGradients::Products(r) => Some(r.len()) == products,

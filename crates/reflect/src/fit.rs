@@ -17,6 +17,7 @@ use crate::mlp::{Mlp, Width};
 use crate::options::FitOptions;
 use crate::question::Question;
 use crate::run::{Epoch, Run};
+use crate::scores::probabilities;
 use crate::statistics::Statistics;
 
 /// What happened last.
@@ -137,6 +138,7 @@ pub fn fit(
         activation: options.activation,
         schedule: options.schedule.clone(),
         trained_on: training.len(),
+        mean_probabilities: Some(mean_probabilities(z)),
         kept: kept.len(),
         kept_unseen: !kept.held_out.is_empty() && kept.held_out.iter().all(|&held| held),
         temperature: 1.0,
@@ -151,6 +153,18 @@ pub fn fit(
     let mut head = Head { about, statistics, networks };
     head.fit_temperatures(kept)?;
     Ok(head)
+}
+
+/// Mean over images of softmax z, N.
+fn mean_probabilities(z: ArrayView2<'_, f32>) -> Vec<f32> {
+    let mut mean = vec![0.0; z.ncols()];
+    let images = z.nrows() as f64;
+    for z in z.rows() {
+        for (mean, p) in mean.iter_mut().zip(probabilities(z)) {
+            *mean += p / images;
+        }
+    }
+    mean.into_iter().map(|p: f64| p as f32).collect()
 }
 
 impl Head {
