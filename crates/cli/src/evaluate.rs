@@ -11,11 +11,13 @@ use introspective_measure::{
     CompareOptions, Comparison, Curves, Method as Compared, Metric, compare, curves,
 };
 use introspective_network::Statistics as BatchNorm;
-use introspective_reflect::Scaling;
+use introspective_reflect::{GUARD_IMAGES, Scaling, Verdict};
 use introspective_report::{
     EvaluationFacts, RunFolder, Skipped, contrasts_csv, evaluation_csv, evaluation_page,
 };
-use introspective_study::{Scored, against_controls, names, of_features, of_head, reason};
+use introspective_study::{
+    Scored, against_controls, names, of_features, of_head, reason, verdicts,
+};
 use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
 use crate::second::corrupted::CorruptedFiles;
-use crate::second::corruption::{corrupting, corruptions};
+use crate::second::corruption::{corrupted, corrupting, corruptions};
 use crate::second::extract::{Interrupted, Reader};
 use crate::second::head::Fits;
 use crate::second::sensing::Reading;
@@ -90,12 +92,13 @@ fn evaluated(
 ) -> Result<Evaluation> {
     let wants_batch_norm = scalings.contains(&Scaling::Batch);
     let find = |fits: Fits<'_>| head::find(args.head.as_deref(), &args.run.network, || Ok(fits));
-    let (source, batch_norm, head) = match (&args.data.features, &args.data.data) {
+    let (source, batch_norm, head, order) = match (&args.data.features, &args.data.data) {
         (Some(path), _) => {
             let source = from_file(path, true)?;
             let head = find(Fits::from(&source.features))?;
             let why = "features are given, and this needs the network and the pictures";
-            (source, Err(why.to_owned()), head)
+            let order = order(args, source.images.len());
+            (source, Err(why.to_owned()), head, order)
         }
         (None, Some(data)) => {
             let network = Network::open(&args.run, usize::MAX)?;
@@ -105,17 +108,17 @@ fn evaluated(
             // whoever keeps the features may use any head on them
             reading.stages |= args.save_features.is_some();
             let wants = Wants { batch_norm: wants_batch_norm, reading };
-            let (source, logits) = extracted(args, &network, data, wants, interrupt)?;
-            (source, logits, head)
+            let (source, logits, order) = extracted(args, &network, data, wants, interrupt)?;
+            (source, logits, head, order)
         }
         (None, None) => bail!("give labelled pictures with --data, or features with --features"),
     };
-    let Source { features, mut facts, .. } = source;
+    let Source { features, images, mut facts, .. } = source;
     if let Some(path) = &args.save_features {
         features.write(path).context("--save-features")?;
     }
     let (features, batch_norm) = if args.shuffle {
-        let order = shuffled(features.len(), args.seed);
+        let order = rows_in(&order, &images);
         facts.insert("order".to_owned(), json!(format!("shuffled with seed {}", args.seed)));
         (features.select(&order), batch_norm.map(|logits| logits.select(Axis(0), &order)))
     } else {
@@ -157,14 +160,22 @@ fn evaluated(
             );
         }
     }
-    if scalings.iter().any(|s| matches!(s, Scaling::Batch | Scaling::Stream)) {
+    if scalings.contains(&Scaling::Batch) || scalings.contains(&Scaling::StreamUnguarded) {
         notes.push(
-            "Methods named -batch, -stream, f-matched and f-batch-norm use statistics of the images being scored: each \
-             prediction depends on the others, and they fail where classes are not balanced."
+            "Methods named -batch, -stream-unguarded, f-matched and f-batch-norm use statistics of the images being scored: \
+             each prediction depends on the others, and they fail where classes are not balanced."
                 .to_owned(),
         );
     }
-    if scalings.contains(&Scaling::Stream) && !args.shuffle {
+    let guarded = head.as_ref().filter(|_| scalings.contains(&Scaling::Stream));
+    let judged = guarded.and_then(|(head, _)| Some((head, verdicts(head, &features)?)));
+    if let Some((head, verdicts)) = judged {
+        let threshold = head.guard(features.last_layer.as_ref()).threshold();
+        let (value, note) = guard_report(&verdicts, threshold);
+        facts.insert("stream_guard".to_owned(), value);
+        notes.push(note);
+    }
+    if scalings.iter().any(|scaling| scaling.is_stream()) && !args.shuffle {
         notes.push(
             "Streams ran in the order of the set, which in a folder is one class after the other; --shuffle mixes it."
                 .to_owned(),
@@ -173,6 +184,42 @@ fn evaluated(
     facts.insert("command".to_owned(), json!(output::command_line()));
     facts.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
     Ok(Evaluation { comparison, curves, skipped, notes, facts })
+}
+
+/// What the guard of the stream made of the images, for programs and for people.
+fn guard_report(verdicts: &[Verdict], threshold: f64) -> (Value, String) {
+    let share = |wanted: Verdict| {
+        let found = verdicts.iter().filter(|&&verdict| verdict == wanted).count();
+        found as f64 / verdicts.len().max(1) as f64
+    };
+    let training = 1.0 - share(Verdict::Mixed);
+    let [few, mix] = [Verdict::FewImages, Verdict::ClassMix].map(share);
+    let value = json!({
+        "training_statistics": training,
+        "few_images": few,
+        "class_mix": mix,
+        "share_threshold": threshold,
+        "images_threshold": GUARD_IMAGES,
+    });
+    let note = format!(
+        "Methods named -stream use statistics of the last images before each and of itself; {:.1} % of the images were scored \
+         with the training set's instead: {:.1} % as long as fewer than {GUARD_IMAGES} had come, {:.1} % because the \
+         classes of the last ones did not look mixed.",
+        100.0 * training,
+        100.0 * few,
+        100.0 * mix
+    );
+    (value, note)
+}
+
+/// The order in which pictures are taken, of all that there are.
+fn order(args: &EvaluateArgs, count: usize) -> Vec<usize> {
+    if args.shuffle { shuffled(count, args.seed) } else { (0..count).collect() }
+}
+
+/// The rows of features in that order; `images` are the numbers of those that could be read, rising.
+fn rows_in(order: &[usize], images: &[usize]) -> Vec<usize> {
+    order.iter().filter_map(|number| images.binary_search(number).ok()).collect()
 }
 
 type BatchNormLogits = std::result::Result<Array2<f32>, String>;
@@ -189,14 +236,15 @@ fn extracted(
     data: &Path,
     wants: Wants,
     interrupt: &Interrupt,
-) -> Result<(Source, BatchNormLogits)> {
+) -> Result<(Source, BatchNormLogits, Vec<usize>)> {
     let part = args.data.split.unwrap_or(SplitArg::Test);
     let labelled = Labelled::open(data, part, args.data.split.is_some(), network)?;
     let sensing = network.sensing(wants.reading)?;
     let count = labelled.set.len();
     let progress = bar(!args.json, count * (1 + usize::from(wants.batch_norm)), "pictures");
     let extraction = network.extraction(&sensing, interrupt, &progress);
-    let read = reader(args, &labelled)?;
+    let order = order(args, count);
+    let read = reader(args, &labelled, &order)?;
     let extracted = extraction.collect(0..count, &read, &|n| labelled.set.name(n))?;
     let rows = extracted.rows.clone();
     if rows.is_empty() {
@@ -221,35 +269,63 @@ fn extracted(
     progress.finish_and_clear();
     let mut facts = labelled.facts(data);
     facts.insert("left_out".to_owned(), json!(count - rows.len()));
-    if let (Some(corruption), Some(severity)) = (&args.corruption, args.severity) {
-        let seed = args.seed;
+    if let Some(severity) = args.severity {
+        let names = args.corruption.join(", ");
         let from = match &args.corrupted {
             Some(folder) => format!("from {}", folder.display()),
-            None => format!("seed {seed}"),
+            None => format!("seed {}", args.seed),
         };
-        facts.insert("corruption".to_owned(), json!(format!("{corruption} {severity}, {from}")));
+        let changing = args.changing.map(|n| format!(", changing every {n} images"));
+        let text = format!("{names} {severity}{}, {from}", changing.unwrap_or_default());
+        facts.insert("corruption".to_owned(), json!(text));
     }
     facts.insert("classifier".to_owned(), json!(network.opened.classifier.name()));
     facts.insert("classifier_sha256".to_owned(), json!(network.opened.classifier.sha256()));
     facts.insert("runtime".to_owned(), json!(network.opened.classifier.runtime().to_string()));
-    Ok((Source { features, images: rows, owner: network.owner(), facts }, batch_norm))
+    let source = Source { features, images: rows, owner: network.owner(), facts };
+    Ok((source, batch_norm, order))
 }
 
-/// Pictures as they are, corrupted ones from files, or corrupted on the fly.
-fn reader(args: &EvaluateArgs, labelled: &Labelled) -> Result<Arc<Reader>> {
+/// Pictures as they are, corrupted ones from files, or corrupted on the fly: all alike, or in turns along the order in which
+/// they are taken.
+fn reader(args: &EvaluateArgs, labelled: &Labelled, order: &[usize]) -> Result<Arc<Reader>> {
     let read = labelled.reader();
-    let (Some(name), Some(severity)) = (&args.corruption, args.severity) else { return Ok(read) };
-    let found = corruptions(std::slice::from_ref(name))?;
-    let [corruption] = found[..] else {
-        bail!(
-            "--corruption {name}: give one corruption; `introspect study recognition` takes several"
-        )
-    };
+    let Some(severity) = args.severity else { return Ok(read) };
     let severity = Severity::new(severity)?;
-    match &args.corrupted {
-        Some(folder) => CorruptedFiles::open(folder, &labelled.set)?.images(corruption, severity),
-        None => Ok(corrupting(read, corruption, severity, args.seed)),
+    let Some(changing) = args.changing else {
+        let [corruption] = corruptions(&args.corruption)?[..] else {
+            bail!(
+                "--corruption {}: give one corruption; --changing N reads several as one stream, `introspect study \
+                 recognition` takes each by itself",
+                args.corruption.join(",")
+            )
+        };
+        return match &args.corrupted {
+            Some(folder) => {
+                CorruptedFiles::open(folder, &labelled.set)?.images(corruption, severity)
+            }
+            None => Ok(corrupting(read, corruption, severity, args.seed)),
+        };
+    };
+    let mut turns = Vec::new();
+    for name in &args.corruption {
+        match name.as_str() {
+            "none" => turns.push(None),
+            _ => turns.extend(corruptions(std::slice::from_ref(name))?.into_iter().map(Some)),
+        }
     }
+    let mut own = vec![None; order.len()];
+    for (position, &number) in order.iter().enumerate() {
+        own[number] = turns[position / changing as usize % turns.len()];
+    }
+    let seed = args.seed;
+    Ok(Arc::new(move |number| {
+        let picture = read(number)?;
+        match own[number] {
+            Some(corruption) => corrupted(picture, corruption, severity, seed, number as u64),
+            None => Ok(picture),
+        }
+    }))
 }
 
 impl Evaluation {

@@ -86,7 +86,9 @@ fn fitted(
     }
     let kept = kept(args, &source)?;
     let rows = others(&source.images, &kept);
+    let aside = aside(&source.images, &kept);
     let training = source.features.select(&without(args, &source.features, rows)?);
+    let copies = source.features.select(&left_in(args, &source.features, aside)?);
     let kept = source.features.select(&kept);
     let Source { owner, mut facts, .. } = source;
     facts.insert("kept".to_owned(), json!(kept.len()));
@@ -110,7 +112,8 @@ fn fitted(
         }
         if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let result = fit(&training, &kept, &owner, &options, Some(&state), &watch);
+    let kept_too = if options.blend { &copies } else { &kept };
+    let result = fit(&training, kept_too, &owner, &options, Some(&state), &watch);
     progress.finish_and_clear();
     let mut head = result?;
     facts.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
@@ -253,16 +256,13 @@ fn kept(args: &FitArgs, source: &Source) -> Result<Vec<usize>> {
 }
 
 /// Of some rows those that are no copies with the corruptions of --leave-out.
+///
+/// # Errors
+/// There are none of them among the rows.
 fn without(args: &FitArgs, features: &Features, rows: Vec<usize>) -> Result<Vec<usize>> {
-    let names = corruptions(&args.leave_out).context("--leave-out")?;
-    if names.is_empty() {
-        return Ok(rows);
-    }
-    let left: HashSet<&str> = names.iter().map(|corruption| corruption.name()).collect();
-    let drawn = |row: &usize| features.changes.get(*row).map(String::as_str).unwrap_or_default();
-    let staying: Vec<usize> =
-        rows.iter().copied().filter(|row| !left.contains(drawn(row))).collect();
-    if staying.len() == rows.len() {
+    let all = rows.len();
+    let staying = left_in(args, features, rows)?;
+    if !args.leave_out.is_empty() && staying.len() == all {
         bail!(
             "--leave-out {}: no row is a copy with one of these corruptions; they come from --corruption, or from features \
              that were saved with it",
@@ -270,6 +270,20 @@ fn without(args: &FitArgs, features: &Features, rows: Vec<usize>) -> Result<Vec<
         );
     }
     Ok(staying)
+}
+
+fn left_in(args: &FitArgs, features: &Features, mut rows: Vec<usize>) -> Result<Vec<usize>> {
+    let names = corruptions(&args.leave_out).context("--leave-out")?;
+    let left: HashSet<&str> = names.iter().map(|corruption| corruption.name()).collect();
+    let drawn = |row: &usize| features.changes.get(*row).map(String::as_str).unwrap_or_default();
+    rows.retain(|row| !left.contains(drawn(row)));
+    Ok(rows)
+}
+
+/// The kept rows and the copies of their images.
+fn aside(images: &[usize], kept: &[usize]) -> Vec<usize> {
+    let aside: HashSet<usize> = kept.iter().map(|&row| images[row]).collect();
+    (0..images.len()).filter(|&row| aside.contains(&images[row])).collect()
 }
 
 /// Rows to train on: of the images of the kept rows neither they nor their copies. `images` says which image each row

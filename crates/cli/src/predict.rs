@@ -9,8 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use introspective_data::{find_pictures, read};
 use introspective_network::ClassNames;
 use introspective_reflect::{
-    About, Disagreement, GradientScores, Head, LogitScores, Loss, Method, Question, Scaling,
-    Statistics, Stream, Target, largest, probabilities,
+    About, Disagreement, GradientScores, Head, LastLayer, LogitScores, Loss, Method, Question,
+    Scaling, Statistics, Stream, Target, Verdict, largest, probabilities,
 };
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use serde::Serialize;
@@ -34,6 +34,9 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     disagreement: Option<Disagreement>,
     gradients: GradientScores,
+    /// What the guard of a stream said; anything but `mixed` means the training set's statistics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Verdict>,
 }
 
 /// What one stage says.
@@ -84,7 +87,8 @@ fn from_features(
     let head = head.as_ref();
     let names = features.names.clone().or_else(|| head.and_then(|head| head.about.names.clone()));
     let names = names.map_or_else(|| ClassNames::numbered(features.classes()), ClassNames::new);
-    let mut predictor = Predictor::new(head, scaling, args.head_seed, names)?;
+    let last = features.last_layer.as_ref();
+    let mut predictor = Predictor::new(head, last, scaling, args.head_seed, names)?;
     let activations = match head {
         Some(head) => head.activations(&features),
         None => Cow::Borrowed(&features.h),
@@ -112,7 +116,8 @@ fn from_pictures(
         (None, Some(names)) => names,
         _ => network.class_names(),
     };
-    let mut predictor = Predictor::new(head, scaling, args.head_seed, names)?;
+    let last = network.last_layer()?;
+    let mut predictor = Predictor::new(head, last.as_ref(), scaling, args.head_seed, names)?;
     let read: Arc<Reader> = {
         let paths = Arc::clone(&paths);
         Arc::new(move |number| Ok(read(&paths[number])?))
@@ -179,6 +184,7 @@ struct Predictor<'a> {
 impl<'a> Predictor<'a> {
     fn new(
         head: Option<&'a Head>,
+        last: Option<&LastLayer>,
         scaling: Scaling,
         seed: Option<u64>,
         names: ClassNames,
@@ -193,7 +199,7 @@ impl<'a> Predictor<'a> {
             _ => 0,
         };
         let stream = match (head, scaling) {
-            (Some(head), Scaling::Stream) => Some(head.stream()?),
+            (Some(head), scaling) if scaling.is_stream() => Some(head.stream(scaling, last)?),
             _ => None,
         };
         let statistics = match (head, scaling) {
@@ -238,7 +244,10 @@ impl<'a> Predictor<'a> {
         activations: ArrayView1<'_, f32>,
         z: ArrayView1<'_, f32>,
     ) -> Result<Line> {
-        let second = self.second(activations, z)?;
+        let (second, verdict) = match self.second(activations, z)? {
+            Some((second, verdict)) => (Some(second), verdict),
+            None => (None, None),
+        };
         let features = self.head.map_or(activations.len(), |head| head.about.features);
         let h = activations.slice(s![..features]);
         let temperatures = self.head.map(|head| {
@@ -253,6 +262,7 @@ impl<'a> Predictor<'a> {
             }),
             disagreement: second.as_ref().map(|second| Disagreement::between(z, second.view())),
             gradients: GradientScores::of(&self.question, h, z),
+            stream: verdict.filter(|_| self.scaling == Scaling::Stream),
         })
     }
 
@@ -260,15 +270,16 @@ impl<'a> Predictor<'a> {
         &mut self,
         activations: ArrayView1<'_, f32>,
         z: ArrayView1<'_, f32>,
-    ) -> Result<Option<Array1<f32>>> {
+    ) -> Result<Option<(Array1<f32>, Option<Verdict>)>> {
         let Some(head) = self.head else { return Ok(None) };
         let (a, z) = (activations.insert_axis(Axis(0)), z.insert_axis(Axis(0)));
         let streamed = self.stream.as_mut().map(|stream| stream.next(a, z));
-        let statistics = streamed.as_ref().or(self.statistics.as_ref());
+        let own = streamed.as_ref().map(|streamed| &streamed.statistics);
+        let statistics = own.or(self.statistics.as_ref());
         let statistics = statistics.context("no statistics to scale with")?;
         let logits = head.logits(Method::Reflection, self.seed, statistics, a, z);
         let logits = logits.ok_or_else(|| anyhow!("the head has no network H"))?;
-        Ok(Some(logits.row(0).to_owned()))
+        Ok(Some((logits.row(0).to_owned(), streamed.map(|streamed| streamed.verdict))))
     }
 
     fn stage(&self, logits: ArrayView1<'_, f32>, temperature: Option<f32>) -> Stage {
@@ -290,7 +301,7 @@ struct Printer {
 }
 
 /// Columns of the table.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "image",
     "f_prediction",
     "f_class",
@@ -312,6 +323,7 @@ const COLUMNS: [&str; 22] = [
     "gradtrust",
     "purview",
     "reflection_margin",
+    "stream",
     "error",
 ];
 
@@ -325,7 +337,7 @@ impl Printer {
             return output::line(&serde_json::to_string(line)?);
         }
         let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-        let Line { image, f, reflection, disagreement, gradients } = line;
+        let Line { image, f, reflection, disagreement, gradients, stream } = line;
         let second = |of: fn(&Stage) -> f64| number(reflection.as_ref().map(of));
         let r = reflection.as_ref();
         self.row(vec![
@@ -350,6 +362,7 @@ impl Printer {
             number(gradients.gradtrust),
             gradients.purview.to_string(),
             second(|r| r.scores.margin),
+            stream.map(|verdict| verdict.name().to_owned()).unwrap_or_default(),
             String::new(),
         ])
     }

@@ -294,6 +294,53 @@ fn a_study_resumes_and_corrupts_as_the_command_does() {
     assert!(stderr(&run).contains("9.png") && stderr(&run).contains("same"), "{}", stderr(&run));
 }
 
+/// In the order in which the images are taken, each corruption has its turn.
+#[test]
+fn a_stream_changes_its_corruption() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    study(place);
+    let run = |out: &str, more: &[&str]| {
+        let flags = ["evaluate", "--data", "data", "--resamples", "20", "--json", "--force"];
+        let save = ["--save-features", out];
+        let result = json(&introspect(place, &[&flags[..], &NETWORK, &save, more].concat()));
+        let features = introspective_reflect::Features::read(&place.join(out)).unwrap();
+        (features, result["facts"]["corruption"].clone())
+    };
+    let (clean, _) = run("clean.npz", &[]);
+    let (fog, _) = run("fog.npz", &["--corruption", "fog", "--severity", "5"]);
+    let turns = ["--corruption", "fog,none", "--severity", "5", "--changing", "2"];
+    let (changing, fact) = run("changing.npz", &turns);
+    assert_eq!(fact, "fog, none 5, changing every 2 images, seed 0");
+    // pictures are run in batches, whose rounding differs
+    let near = |a: &introspective_reflect::Features, b: &introspective_reflect::Features, row| {
+        let pairs = a.h.row(row).into_iter().zip(b.h.row(row)).collect::<Vec<_>>();
+        pairs.iter().all(|(a, b)| (*a - *b).abs() < 1e-4)
+    };
+    let fogged = |features: &introspective_reflect::Features| -> Vec<bool> {
+        (0..clean.len())
+            .map(|row| {
+                let found = (near(features, &fog, row), near(features, &clean, row));
+                assert_ne!(found.0, found.1, "row {row}");
+                found.0
+            })
+            .collect()
+    };
+    assert!(clean.len() > 4);
+    let expected: Vec<bool> = (0..clean.len()).map(|row| row / 2 % 2 == 0).collect();
+    assert_eq!(fogged(&changing), expected);
+    // another order, the same turns
+    let (mixed, _) = run("mixed.npz", &[&turns[..], &["--shuffle"]].concat());
+    let mixed = fogged(&mixed);
+    assert_ne!(mixed, expected);
+    let count = |all: &[bool]| all.iter().filter(|&&fog| fog).count();
+    assert_eq!(count(&mixed), count(&expected));
+    let alone = ["evaluate", "--data", "data", "--changing", "2"];
+    let run = introspect(place, &[&alone[..], &NETWORK].concat());
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("--corruption"), "{}", stderr(&run));
+}
+
 /// Copies are corrupted, the images as they are are not, and what was drawn from is written down.
 #[test]
 fn a_head_is_fitted_on_corrupted_copies() {

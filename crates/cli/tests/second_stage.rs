@@ -331,14 +331,22 @@ fn a_stream_and_a_low_rank_can_be_had() {
         "20",
         "--json",
     ];
-    let result = json(&introspect(place, &[&flags[..], &["--scaling", "stream,batch"]].concat()));
+    let scaling = ["--scaling", "stream,stream-unguarded,batch"];
+    let result = json(&introspect(place, &[&flags[..], &scaling].concat()));
     let accuracy = |name: &str| {
         let methods = result["methods"].as_array().unwrap();
         let method = methods.iter().find(|m| m["name"] == name).unwrap();
         method["metrics"]["accuracy"]["value"].as_f64().unwrap()
     };
     // the test set is drawn as the training set was: scaling by either changes little
-    for name in ["reflection-stream", "f-matched-stream", "f-matched", "reflection-batch"] {
+    for name in [
+        "reflection-stream",
+        "f-matched-stream",
+        "reflection-stream-unguarded",
+        "f-matched-stream-unguarded",
+        "f-matched",
+        "reflection-batch",
+    ] {
         assert!(
             (accuracy(name) - accuracy("f")).abs() < 0.12,
             "{name}: {} {}",
@@ -347,18 +355,66 @@ fn a_stream_and_a_low_rank_can_be_had() {
         );
     }
     // another order gives a stream other statistics, and nothing else another value
-    let mixed = [&flags[..], &["--scaling", "stream,batch", "--shuffle"]].concat();
+    let mixed = [&flags[..], &scaling, &["--shuffle"]].concat();
     let mixed = json(&introspect(place, &mixed));
     let nll = |result: &Value, method: usize| {
         result["methods"][method]["metrics"]["nll"]["value"].as_f64().unwrap()
     };
     for (number, method) in result["methods"].as_array().unwrap().iter().enumerate() {
         let change = (nll(&result, number) - nll(&mixed, number)).abs();
-        let stream = method["name"].as_str().unwrap().ends_with("-stream");
+        let stream = method["name"].as_str().unwrap().contains("-stream");
         assert_eq!(change > 1e-9, stream, "{} {change}", method["name"]);
     }
+    let guard = &result["facts"]["stream_guard"];
+    let share = |key: &str| guard[key].as_f64().unwrap();
+    // 99 of 300 images come before there are enough, and then the stream is mixed
+    assert!((share("few_images") - 0.33).abs() < 1e-12 && share("class_mix") < 0.1, "{guard}");
+    assert!(result["notes"].to_string().contains("scored with the training set's instead"));
     assert!(result["notes"].to_string().contains("--shuffle"));
     assert!(!mixed["notes"].to_string().contains("--shuffle"));
+}
+
+/// One class alone: the guarded stream is what training statistics give, to the last digit, and says so; the other is not.
+#[test]
+fn a_stream_of_one_class_is_scored_with_training_statistics() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    written(place);
+    let run = fit(place, &["--out", "head.safetensors", "--scaler", "zscore"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let all = features(900, 3);
+    let own: Vec<usize> = (0..all.len()).filter(|&row| all.labels[row] == 1).collect();
+    assert!(own.len() > 200, "{}", own.len());
+    all.select(&own).write(&place.join("one.npz")).unwrap();
+    let files = ["--features", "one.npz", "--head", "head.safetensors"];
+    let flags = ["--scaling", "stream,stream-unguarded", "--resamples", "20", "--json"];
+    let result = json(&introspect(place, &[&["evaluate"][..], &files, &flags].concat()));
+    let guard = &result["facts"]["stream_guard"];
+    assert_eq!(guard["training_statistics"], 1.0, "{guard}");
+    let nll = |name: &str| {
+        let methods = result["methods"].as_array().unwrap();
+        let method = methods.iter().find(|m| m["name"] == name).unwrap();
+        method["metrics"]["nll"]["value"].as_f64().unwrap()
+    };
+    for (guarded, plain, unguarded) in [
+        ("reflection-stream", "reflection", "reflection-stream-unguarded"),
+        ("mlp-hz-stream", "mlp-hz", "mlp-hz-stream-unguarded"),
+        ("f-matched-stream", "f", "f-matched-stream-unguarded"),
+    ] {
+        assert_eq!(nll(guarded).to_bits(), nll(plain).to_bits(), "{guarded}");
+        assert!(nll(unguarded) > nll(plain) + 0.01, "{unguarded}");
+    }
+    let lines = |scaling: &str| {
+        let run = introspect(place, &[&["predict"][..], &files, &["--scaling", scaling]].concat());
+        let out = String::from_utf8(run.stdout).unwrap();
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let (guarded, plain) = (lines("stream"), lines("train"));
+    for (number, (guarded, plain)) in guarded.iter().zip(&plain).enumerate() {
+        assert_eq!(guarded["reflection"], plain["reflection"]);
+        assert_eq!(guarded["stream"], if number < 99 { "few-images" } else { "class-mix" });
+        assert!(plain.get("stream").is_none());
+    }
 }
 
 #[test]

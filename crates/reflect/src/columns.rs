@@ -202,6 +202,22 @@ impl Moments {
         self.count += g.nrows() as f64;
     }
 
+    /// Lets all that came in so far count for less.
+    pub fn fade(&mut self, factor: f64) {
+        self.count *= factor;
+        self.sum *= factor;
+        self.squares *= factor;
+    }
+
+    /// Those of both.
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            sum: &self.sum + &other.sum,
+            squares: &self.squares + &other.squares,
+        }
+    }
+
     pub fn columns(&self) -> Columns {
         let count = self.count.max(1.0);
         let mean = &self.sum / count;

@@ -7,7 +7,7 @@
 //! | `statistics.r.low`, `.high` | N d | minimum and maximum, or mean and deviation, of the products, class-major |
 //! | `statistics.g.low`, `.high` | N | instead, with a low-rank first layer, or if the head reads activations |
 //! | `statistics.h.low`, `.high`, `statistics.z.low`, `.high` | d, N | the same of h and z |
-//! | `blend.weight`, `blend.bias`, `blend.temperature` | N x d, N, 1 | the last layer and T_f of what H is averaged with, if it is |
+//! | `blend.weight`, `blend.bias`, `blend.temperature`, `blend.weight_of_own` | N x d, N, 1, 1 | last layer, T_f and w of what H is averaged with, if it is |
 //! | `statistics.stages.low`, `.high` | S | the same of the stages, for a head that reads activations |
 //!
 //! The metadata's key `introspective_head` is [`About`] as JSON.
@@ -54,7 +54,8 @@ impl Head {
         if !stages.is_empty() {
             put(&mut tensors, "stages", stages);
         }
-        if let Some(Blend { last, temperature }) = &self.blend {
+        if let Some(Blend { last, temperature, weight }) = &self.blend {
+            tensors.vector("blend.weight_of_own", &Array1::from_elem(1, *weight));
             tensors.matrix("blend.weight", &last.weight);
             tensors.vector("blend.bias", &last.bias);
             tensors.vector("blend.temperature", &Array1::from_elem(1, *temperature));
@@ -134,11 +135,13 @@ impl Head {
         let blend = if tensors.arrays.contains_key("blend.weight") {
             let weight = tensors.take_matrix("blend.weight")?;
             let bias = tensors.take_vector("blend.bias")?;
-            let temperature = tensors.take_vector("blend.temperature")?;
-            let [temperature] = temperature.to_vec()[..] else {
-                return Err("blend.temperature is not one number".to_owned());
+            let mut number = |name: &str| match tensors.take_vector(name)?.to_vec()[..] {
+                [number] => Ok(number),
+                _ => Err(format!("{name} is not one number")),
             };
-            Some(Blend { last: LastLayer { weight, bias }, temperature })
+            let temperature = number("blend.temperature")?;
+            let share = number("blend.weight_of_own")?;
+            Some(Blend { last: LastLayer { weight, bias }, temperature, weight: share })
         } else {
             None
         };
@@ -152,6 +155,11 @@ impl Head {
     fn check(&self) -> Result<(), String> {
         let About { features: d, classes: n, names, seeds, .. } = &self.about;
         let (d, n) = (*d, *n);
+        if let Some(mean) = &self.about.mean_probabilities {
+            if mean.len() != n || !mean.iter().all(|p| (0.0..=1.0).contains(p)) {
+                return Err(format!("its mean probabilities are not {n} numbers from 0 to 1"));
+            }
+        }
         let products = n.checked_mul(d).filter(|&products| products > 0);
         let of_gradients = match &self.statistics.gradients {
             OfGradients::Products(r) => Some(r.len()) == products,
@@ -172,13 +180,14 @@ impl Head {
         if let Some(names) = names.as_ref().filter(|names| names.len() != n) {
             return Err(format!("it has {} names for {n} classes", names.len()));
         }
-        if let Some(Blend { last, temperature }) = &self.blend {
-            let fits = last.weight.dim() == (n, d) && last.bias.len() == n;
+        if let Some(Blend { last, temperature, weight }) = &self.blend {
+            let fits =
+                last.weight.dim() == (n, d) && last.bias.len() == n && (0.0..=1.0).contains(weight);
             let second_pass = self.about.own_share.is_some() && self.about.stages >= d;
             if !fits || !second_pass || !(temperature.is_finite() && *temperature > 0.0) {
                 return Err(format!(
                     "what it averages with is no last layer of {n} classes and {d} features of a second pass, at a \
-                     temperature above 0"
+                     temperature above 0 and with a weight of 0 to 1"
                 ));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
-use crate::blend::Blend;
+use crate::blend::{Blend, WEIGHTS, loss};
 use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
@@ -19,6 +19,7 @@ use crate::mlp::{Mlp, Width};
 use crate::options::{FitOptions, Reads};
 use crate::question::Question;
 use crate::run::{Epoch, Run};
+use crate::scores::probabilities;
 use crate::statistics::Statistics;
 
 /// What happened last.
@@ -61,7 +62,8 @@ pub struct Owner {
     pub name: Option<String>,
 }
 
-/// Trains H and the controls on `training`, whose labels must be known, and fits all temperatures on `kept`.
+/// Trains H and the controls on `training`, whose labels must be known, and fits all temperatures on the images of `kept` as they
+/// are, and the weight of an average ([`Blend`]) on their changed copies (1/2 without any).
 ///
 /// - H reads the gradients ([`Question::gradients`]), or h and the pooled activations of the stages ([`Reads`]), scaled
 ///   with the training set's statistics;
@@ -85,6 +87,9 @@ pub fn fit(
     options.check()?;
     training.check()?;
     kept.check()?;
+    let changed = |row: &usize| kept.changes.get(*row).is_some_and(|change| !change.is_empty());
+    let (copies, clean): (Vec<usize>, Vec<usize>) = (0..kept.len()).partition(changed);
+    let (kept, kept_changed) = (&kept.select(&clean), kept.select(&copies));
     if kept.width() != training.width() || kept.classes() != training.classes() {
         return Err(ReflectError::Shape {
             what: "the features kept aside",
@@ -176,6 +181,7 @@ pub fn fit(
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
+        mean_probabilities: Some(mean_probabilities(training.z.view())),
         kept: kept.len(),
         kept_unseen: !kept.held_out.is_empty() && kept.held_out.iter().all(|&held| held),
         temperature: 1.0,
@@ -198,7 +204,8 @@ pub fn fit(
         for record in &mut head.about.seeds {
             record.before_blend = record.temperatures.get(&Method::Reflection).copied();
         }
-        head.blend = Some(Blend { last, temperature });
+        head.blend = Some(Blend { last, temperature, weight: 0.5 });
+        head.fit_weight(&kept_changed);
         head.fit_temperatures(kept)?;
     }
     Ok(head)
@@ -213,7 +220,48 @@ fn temperature(logits: ArrayView2<'_, f32>, labels: &[usize]) -> Result<f32> {
     fitted.map(|fitted| fitted.value as f32).map_err(ReflectError::Temperature)
 }
 
+/// Mean over images of softmax z, N.
+fn mean_probabilities(z: ArrayView2<'_, f32>) -> Vec<f32> {
+    let mut mean = vec![0.0; z.ncols()];
+    let images = z.nrows() as f64;
+    for z in z.rows() {
+        for (mean, p) in mean.iter_mut().zip(probabilities(z)) {
+            *mean += p / images;
+        }
+    }
+    mean.into_iter().map(|p: f64| p as f32).collect()
+}
+
 impl Head {
+    /// Chooses the weight of the average by the negative log-likelihood on changed copies, over all seeds.
+    fn fit_weight(&mut self, copies: &Features) {
+        if copies.labels.is_empty() {
+            return;
+        }
+        let activations = self.activations(copies).into_owned();
+        let loss_at = |head: &Self| -> f64 {
+            let of = |seed| {
+                let (a, z) = (activations.view(), copies.z.view());
+                head.logits(Method::Reflection, seed, &head.statistics, a, z)
+            };
+            let logits = (0..head.networks.len()).filter_map(of);
+            logits.map(|logits| loss(logits.view(), &copies.labels)).sum()
+        };
+        let mut best = (f64::INFINITY, 0.5);
+        for weight in WEIGHTS {
+            if let Some(blend) = &mut self.blend {
+                blend.weight = weight;
+            }
+            let found = loss_at(self);
+            if found < best.0 {
+                best = (found, weight);
+            }
+        }
+        if let Some(blend) = &mut self.blend {
+            blend.weight = best.1;
+        }
+    }
+
     /// Fits the temperature of the classifier and of each network on images kept aside; 1 where there are none.
     fn fit_temperatures(&mut self, kept: &Features) -> Result<()> {
         let temperature = |logits: ArrayView2<'_, f32>| temperature(logits, &kept.labels);

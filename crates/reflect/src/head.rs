@@ -10,12 +10,14 @@ use crate::blend::Blend;
 use crate::columns::{Affine, Scaler};
 use crate::error::{ReflectError, Result};
 use crate::features::{Features, LastLayer};
+use crate::guard::Guard;
 use crate::input::Input;
 use crate::mlp::{Activation, Mlp};
 use crate::options::Reads;
 use crate::question::Question;
 use crate::sgd::Schedule;
-use crate::statistics::{OfGradients, Scaling, Statistics, Stream, side_by_side};
+use crate::statistics::{OfGradients, Scaling, Statistics, side_by_side};
+use crate::stream::{Stream, Streamed};
 
 /// A way to predict from h and z that is trained: the second stage, and what it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +90,10 @@ pub struct About {
     /// What had been done to the changed copies among them: names of corruptions and others, sorted; none without copies.
     #[serde(default)]
     pub changes: Vec<String>,
+    /// The classifier's mean probabilities over them, N, sum 1: what a mixed stream is held against. Absent in files of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_probabilities: Option<Vec<f32>>,
     /// Number of images the temperatures were fitted on.
     pub kept: usize,
     /// True if the classifier was not trained on those either.
@@ -251,7 +257,7 @@ impl Head {
     /// Statistics to score a set of images with.
     ///
     /// # Errors
-    /// `stream` has statistics for each image of its own: [`Head::logits_of_stream`].
+    /// Streams have statistics for each image of its own: [`Head::stream`].
     pub fn statistics_for(
         &self,
         scaling: Scaling,
@@ -266,8 +272,8 @@ impl Head {
                 let factors = self.about.scales_factors();
                 Ok(Statistics::of(activations, *features, z, question, *scaler, factors))
             }
-            Scaling::Stream => Err(ReflectError::Scaling {
-                asked: "stream",
+            Scaling::Stream | Scaling::StreamUnguarded => Err(ReflectError::Scaling {
+                asked: scaling.name(),
                 reason: "its statistics are of each image's own",
             }),
         }
@@ -301,34 +307,45 @@ impl Head {
         })
     }
 
-    /// A stream that begins with this head's training statistics.
-    ///
-    /// # Errors
-    /// The head was not fitted with z-scores.
-    pub fn stream(&self) -> Result<Stream> {
-        Stream::start(&self.statistics, self.about.question)
+    /// What judges a stream for this head. `last` is the classifier's last layer, if it is known.
+    pub fn guard(&self, last: Option<&LastLayer>) -> Guard {
+        Guard::start(&self.statistics, self.about.mean_probabilities.as_deref(), last)
     }
 
-    /// As [`Head::logits`], each image scaled with the running statistics up to itself, in the order given.
+    /// A stream that begins with this head's training statistics: guarded ([`Scaling::Stream`]), or not
+    /// ([`Scaling::StreamUnguarded`]). `last` is for the guard, which is sharper with it.
     ///
     /// # Errors
-    /// The head was not fitted with z-scores.
+    /// The head was not fitted with z-scores, or `scaling` is no stream.
+    pub fn stream(&self, scaling: Scaling, last: Option<&LastLayer>) -> Result<Stream> {
+        let question = self.about.question;
+        match scaling {
+            Scaling::Stream => Stream::guarded(&self.statistics, question, self.guard(last)),
+            Scaling::StreamUnguarded => Stream::unguarded(&self.statistics, question),
+            other => Err(ReflectError::Scaling {
+                asked: other.name(),
+                reason: "its statistics are the same for all images, which is no stream",
+            }),
+        }
+    }
+
+    /// As [`Head::logits`], each image scaled with what `stream` gives for it, in the order given.
     pub fn logits_of_stream(
         &self,
         method: Method,
         seed: usize,
+        stream: &mut Stream,
         activations: ArrayView2<'_, f32>,
         z: ArrayView2<'_, f32>,
-    ) -> Result<Option<Array2<f32>>> {
-        let mut stream = self.stream()?;
+    ) -> Option<Array2<f32>> {
         let mut logits = Array2::zeros(z.dim());
         for row in 0..z.nrows() {
             let (a, z) = (activations.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
-            let statistics = stream.next(a, z);
-            let Some(part) = self.logits(method, seed, &statistics, a, z) else { return Ok(None) };
+            let Streamed { statistics, .. } = stream.next(a, z);
+            let part = self.logits(method, seed, &statistics, a, z)?;
             logits.slice_mut(s![row..=row, ..]).assign(&part);
         }
-        Ok(Some(logits))
+        Some(logits)
     }
 
     /// Logits of the classifier's own last layer on h whose columns were given the training set's statistics,

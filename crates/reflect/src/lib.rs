@@ -9,7 +9,8 @@
 //! - [`Question`]: loss, target and height; [`GradientScores`], [`LogitScores`], [`Disagreement`]: trust scores;
 //! - [`Features`]: h, z, labels of a set of images; [`fit`] trains H and its controls on them and gives a [`Head`],
 //!   which [`Head::write`] and [`Head::read`] keep in one file;
-//! - [`Head::logits`] predicts, scaled with [`Statistics`] of the training set, of the batch, or of a [`Stream`].
+//! - [`Head::logits`] predicts, scaled with [`Statistics`] of the training set, of the batch, or of a [`Stream`], which a
+//!   [`Guard`] keeps to the training set's where classes do not come mixed.
 //!
 //! What H is: z is a function of h, so H is a non-linear classifier on h. That is why a head brings its controls: a
 //! linear layer and networks of as many parameters on h, and on h and z, trained the same way ([`Method`]).
@@ -39,6 +40,7 @@ mod features;
 mod file;
 mod fit;
 mod gemm;
+mod guard;
 mod head;
 mod input;
 mod jobs;
@@ -50,6 +52,7 @@ mod run;
 mod scores;
 mod sgd;
 mod statistics;
+mod stream;
 mod tensors;
 
 pub use blend::Blend;
@@ -57,6 +60,7 @@ pub use columns::{Affine, Columns, Scaler};
 pub use error::{ReflectError, Result};
 pub use features::{Features, LastLayer};
 pub use fit::{KeepState, Owner, Progress, fit, split};
+pub use guard::{GUARD_IMAGES, GUARD_SHARE, GUARD_SHARE_OF_LOGITS, GUARD_WINDOW, Guard, Verdict};
 pub use head::{About, Head, Method, SeedRecord};
 pub use input::Input;
 pub use mlp::{Activation, First, Linear, Mlp, Width};
@@ -65,4 +69,5 @@ pub use question::{Loss, Question, Target, dense, mean_largest};
 pub use run::{Epoch, Run};
 pub use scores::{Disagreement, GradientScores, LogitScores, largest, probabilities};
 pub use sgd::Schedule;
-pub use statistics::{OfGradients, STREAM_WEIGHT, Scaling, Statistics, Stream};
+pub use statistics::{OfGradients, STREAM_WEIGHT, Scaling, Statistics};
+pub use stream::{STREAM_WINDOW, Stream, Streamed};

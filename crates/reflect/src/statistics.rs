@@ -3,8 +3,7 @@
 use ndarray::{Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{Columns, Moments, Scaler};
-use crate::error::{ReflectError, Result};
+use crate::columns::{Columns, Scaler};
 use crate::question::Question;
 
 /// Where the statistics of a scaling come from when a head is applied.
@@ -16,9 +15,14 @@ pub enum Scaling {
     Train,
     /// The set being scored: transductive, each prediction depends on the others.
     Batch,
-    /// Running mean and deviation of what has come in, the image itself included, begun with the training
-    /// statistics at the weight of [`STREAM_WEIGHT`] images. Z-score only.
+    /// Running mean and deviation of the last images, the image itself included, begun with the training
+    /// statistics, and those of the training set exactly wherever the mix of classes or the number of images makes them
+    /// unsafe ([`Guard`](crate::Guard)). Z-score only.
     Stream,
+    /// Running mean and deviation of all that has come in, the image itself included, begun with the training
+    /// statistics at the weight of [`STREAM_WEIGHT`] images, whatever comes. Z-score only; wrong where classes do not
+    /// come mixed.
+    StreamUnguarded,
     /// None: features as they are.
     None,
 }
@@ -28,16 +32,23 @@ pub const STREAM_WEIGHT: f64 = 256.0;
 
 impl Scaling {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Train, Self::Batch, Self::Stream, Self::None];
+    pub const ALL: [Self; 5] =
+        [Self::Train, Self::Batch, Self::Stream, Self::StreamUnguarded, Self::None];
 
-    /// `train`, `batch`, `stream`, `none`.
+    /// `train`, `batch`, `stream`, `stream-unguarded`, `none`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Batch => "batch",
             Self::Stream => "stream",
+            Self::StreamUnguarded => "stream-unguarded",
             Self::None => "none",
         }
+    }
+
+    /// True for running statistics, which each image has of its own.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::StreamUnguarded)
     }
 }
 
@@ -101,77 +112,6 @@ impl Statistics {
             stages: none(&self.stages),
             z: none(&self.z),
         }
-    }
-}
-
-/// Running statistics of a stream of images.
-#[derive(Clone, Debug)]
-pub struct Stream {
-    question: Question,
-    /// Width d of h.
-    features: usize,
-    gradients: RunningGradients,
-    h: Moments,
-    stages: Moments,
-    z: Moments,
-}
-
-#[derive(Clone, Debug)]
-enum RunningGradients {
-    Products(Moments),
-    Pair(Moments, Moments),
-}
-
-impl Stream {
-    /// One that begins with the training statistics.
-    ///
-    /// # Errors
-    /// The statistics are not those of a z-score: minimum and maximum cannot be weighed against new images.
-    pub fn start(training: &Statistics, question: Question) -> Result<Self> {
-        let (d, classes) = (training.h.len(), training.z.len());
-        if training.h.scaler != Scaler::ZScore {
-            return Err(ReflectError::Scaling {
-                asked: "stream",
-                reason: "it is a running mean and deviation, and the head was fitted with another scaler than \
-                         zscore; fit it with --scaler zscore",
-            });
-        }
-        let row =
-            |columns: &Columns| Moments::started_from(columns, 1, columns.len(), STREAM_WEIGHT);
-        let gradients = match &training.gradients {
-            OfGradients::Products(r) => {
-                RunningGradients::Products(Moments::started_from(r, classes, d, STREAM_WEIGHT))
-            }
-            OfGradients::Pair(g, h) => RunningGradients::Pair(row(g), row(h)),
-        };
-        let (h, stages, z) = (row(&training.h), row(&training.stages), row(&training.z));
-        Ok(Self { question, features: d, gradients, h, stages, z })
-    }
-
-    /// Takes the next image in, and gives the statistics to score it with. Activations
-    /// are 1 x (d + S), `z` is 1 x N.
-    pub fn next(&mut self, activations: ArrayView2<'_, f32>, z: ArrayView2<'_, f32>) -> Statistics {
-        let (h, stages) = activations.split_at(Axis(1), self.features);
-        let g = self.question.gradients(z);
-        let one = Array2::ones((h.nrows(), 1));
-        let add = |moments: &mut Moments, x: ArrayView2<'_, f32>| {
-            moments.add(one.view(), x);
-            moments.columns()
-        };
-        let of_h = add(&mut self.h, h);
-        let of_stages = add(&mut self.stages, stages);
-        let of_z = add(&mut self.z, z);
-        let gradients = match &mut self.gradients {
-            RunningGradients::Products(r) => {
-                r.add(g.view(), h);
-                OfGradients::Products(r.columns())
-            }
-            RunningGradients::Pair(running, h_running) => {
-                let of_g = add(running, g.view());
-                OfGradients::Pair(of_g, add(h_running, h))
-            }
-        };
-        Statistics { gradients, h: of_h, stages: of_stages, z: of_z }
     }
 }
 

@@ -109,11 +109,11 @@ fn a_stream_of_the_training_set_stays_at_its_statistics() {
     for rank in [None, Some(2)] {
         let head = head(Scaler::ZScore, rank);
         let training = features(1, 160, 5, 12);
-        let mut stream = head.stream().unwrap();
+        let mut stream = head.stream(Scaling::StreamUnguarded, None).unwrap();
         let mut last = None;
         for row in 0..training.len() {
             let one = training.select(&[row]);
-            let statistics = stream.next(one.h.view(), one.z.view());
+            let statistics = stream.next(one.h.view(), one.z.view()).statistics;
             for (now, then) in statistics.h.low.iter().zip(&head.statistics.h.low) {
                 assert!((now - then).abs() < 0.1, "row {row}: {now}, {then}");
             }
@@ -138,7 +138,8 @@ fn a_stream_of_the_training_set_stays_at_its_statistics() {
             _ => unreachable!(),
         }
         let (h, z) = (training.h.view(), training.z.view());
-        let scored = head.logits_of_stream(Method::Reflection, 0, h, z).unwrap().unwrap();
+        let mut stream = head.stream(Scaling::StreamUnguarded, None).unwrap();
+        let scored = head.logits_of_stream(Method::Reflection, 0, &mut stream, h, z).unwrap();
         let by_training = head.logits(Method::Reflection, 0, &head.statistics, h, z).unwrap();
         let far = farthest(&scored, &by_training);
         assert!(far > 0.0 && far < 0.5, "{far}");
@@ -148,7 +149,10 @@ fn a_stream_of_the_training_set_stays_at_its_statistics() {
 #[test]
 fn a_stream_needs_means() {
     let head = head(Scaler::MinMax, None);
-    assert!(matches!(head.stream(), Err(ReflectError::Scaling { asked: "stream", .. })));
+    for scaling in [Scaling::Stream, Scaling::StreamUnguarded] {
+        let stream = head.stream(scaling, None);
+        assert!(matches!(stream, Err(ReflectError::Scaling { asked: "stream", .. })));
+    }
 }
 
 #[test]

@@ -7,4 +7,5 @@ mod methods;
 
 pub use methods::{
     Scored, against_controls, is_transductive, names, of_features, of_head, reason, tempered,
+    verdicts,
 };

@@ -1,9 +1,11 @@
 //! The methods that an evaluation compares, by the names of its output.
 
 use introspective_measure::Method as Compared;
-use introspective_reflect::{Features, Head, Method, Result, Scaling, Statistics, probabilities};
+use introspective_reflect::{
+    Features, Head, Method, Result, Scaling, Statistics, Streamed, Verdict, probabilities,
+};
 use introspective_report::Skipped;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
 /// A method's logits, of each seed.
 #[derive(Clone, Debug)]
@@ -88,14 +90,14 @@ pub fn of_head(
     let cooler: Vec<Scored> = cooler.collect();
     let mut all: Vec<Scored> = [f].into_iter().chain(own).chain(cooler).collect();
     let mut skipped = Vec::new();
-    for scaling in [Scaling::Train, Scaling::Batch, Scaling::Stream, Scaling::None] {
+    for scaling in Scaling::ALL {
         if scaling != Scaling::Train && !scalings.contains(&scaling) {
             continue;
         }
         let logits = match Logits::of(head, features, scaling) {
             Ok(logits) => logits,
             // min-max heads have no stream
-            Err(error) if scaling == Scaling::Stream => {
+            Err(error) if scaling.is_stream() => {
                 let methods = Method::ALL.map(|method| named(method.name(), scaling));
                 let names = methods.into_iter().chain([named("f-matched", scaling)]);
                 skipped.extend(names.map(|name| reason(&name, &error.to_string())));
@@ -117,7 +119,7 @@ pub fn of_head(
                 all.extend(more.into_iter().flatten().flatten());
             }
             Scaling::None => {}
-            Scaling::Batch | Scaling::Stream => match logits.matched {
+            Scaling::Batch | Scaling::Stream | Scaling::StreamUnguarded => match logits.matched {
                 Some(matched) => all.push(scored(&named("f-matched", scaling), vec![matched])),
                 None => skipped.push(reason(
                     &named("f-matched", scaling),
@@ -138,13 +140,27 @@ pub fn against_controls(methods: &[&str]) -> Vec<(String, String)> {
         let controls = Method::ALL.into_iter().filter(|&method| method != Method::Reflection);
         let controls = controls.map(|method| named(method.name(), scaling));
         let simple = match scaling {
-            Scaling::Train => Some("f+temperature".to_owned()),
-            Scaling::Batch | Scaling::Stream => Some(named("f-matched", scaling)),
-            Scaling::None => None,
+            Scaling::Train => {
+                vec!["f+temperature".to_owned(), "f-own-norm+temperature".to_owned()]
+            }
+            Scaling::Batch | Scaling::Stream | Scaling::StreamUnguarded => {
+                vec![named("f-matched", scaling)]
+            }
+            Scaling::None => Vec::new(),
         };
         controls.chain(simple).map(move |minus| (own.clone(), minus)).collect::<Vec<_>>()
     });
     pairs.filter(|(own, minus)| there(own) && there(minus)).collect()
+}
+
+/// What the guard of a head's stream says of each image, in the order given ([`Scaling::Stream`]); `None` for a head without
+/// streams.
+pub fn verdicts(head: &Head, features: &Features) -> Option<Vec<Verdict>> {
+    let last = features.last_layer.as_ref();
+    head.stream(Scaling::Stream, last).ok()?;
+    let mut guard = head.guard(last);
+    let rows = features.h.rows().into_iter().zip(features.z.rows());
+    Some(rows.map(|(h, z)| guard.next(h.insert_axis(Axis(0)), z.insert_axis(Axis(0)))).collect())
 }
 
 /// A method at its temperature, `NAME+temperature`: that of the training scaling, because images to be scored have no
@@ -152,7 +168,9 @@ pub fn against_controls(methods: &[&str]) -> Vec<(String, String)> {
 pub fn tempered(head: &Head, scored: &Scored) -> Option<Scored> {
     let name = format!("{}+temperature", scored.name);
     if scored.name == "f" || scored.name.starts_with("f-") {
-        let seeds = scored.seeds.iter().map(|logits| logits / head.about.temperature).collect();
+        let own = head.blend.as_ref().filter(|_| scored.name == "f-own-norm");
+        let temperature = own.map_or(head.about.temperature, |blend| blend.temperature);
+        let seeds = scored.seeds.iter().map(|logits| logits / temperature).collect();
         return Some(Scored { name, seeds });
     }
     let of_scaling =
@@ -184,16 +202,21 @@ impl Logits {
     fn of(head: &Head, features: &Features, scaling: Scaling) -> Result<Self> {
         let activations = head.activations(features);
         let (a, z) = (activations.view(), features.z.view());
-        if scaling != Scaling::Stream {
+        if !scaling.is_stream() {
             let statistics = head.statistics_for(scaling, a, z)?;
             return Ok(Self::with(head, features, &statistics, a, z));
         }
-        let mut stream = head.stream()?;
+        let mut stream = head.stream(scaling, features.last_layer.as_ref())?;
         let mut rows = Vec::with_capacity(features.len());
         for row in 0..features.len() {
             let (a, z) = (a.slice(s![row..=row, ..]), z.slice(s![row..=row, ..]));
-            let statistics = stream.next(a, z);
-            rows.push(Self::with(head, features, &statistics, a, z));
+            let Streamed { statistics, verdict } = stream.next(a, z);
+            let mut one = Self::with(head, features, &statistics, a, z);
+            if verdict != Verdict::Mixed && one.matched.is_some() {
+                // nothing to match: f itself, to the last bit
+                one.matched = Some(z.to_owned());
+            }
+            rows.push(one);
         }
         Ok(Self::joined(&rows, z.dim()))
     }

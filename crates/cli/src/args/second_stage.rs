@@ -193,7 +193,8 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub head: Option<PathBuf>,
     /// Where the statistics of the second stage's scaling come from: the training set; all pictures of this
-    /// command; those that have come in so far; or no scaling.
+    /// command; the last ones that have come in, with the training set's wherever these are too few or their classes are
+    /// not mixed; all that have come in, whatever they are; or no scaling.
     #[arg(long, value_name = "NAME", default_value = Scaling::default().name(), value_parser = clap::builder::PossibleValuesParser::new(Scaling::ALL.map(Scaling::name)))]
     pub scaling: String,
     /// Which of the head's seeds predicts [default: the first].
@@ -214,19 +215,31 @@ pub struct EvaluateArgs {
     /// there is one].
     #[arg(long, value_name = "FILE")]
     pub head: Option<PathBuf>,
-    /// Also evaluate with statistics of the set itself, of a stream, or without scaling, with the controls that
-    /// this needs; may be repeated. `train` is always there.
+    /// Also evaluate with statistics of the set itself, of a stream (guarded: the training set's wherever the last images
+    /// are too few or their classes are not mixed; or not), or without scaling, with the controls that this needs; may be
+    /// repeated. `train` is always there.
     #[arg(long, value_name = "NAME", default_value = Scaling::default().name(), value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(Scaling::ALL.map(Scaling::name)))]
     pub scaling: Vec<String>,
-    /// Corrupt the pictures on the fly (a name as for `introspect corrupt`), with --severity and --seed.
-    #[arg(long, value_name = "NAME", conflicts_with = "features", requires = "severity")]
-    pub corruption: Option<String>,
+    /// Corrupt the pictures on the fly (a name as for `introspect corrupt`), with --severity and --seed; several names, or
+    /// `none` among them, with --changing.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "features",
+        requires = "severity"
+    )]
+    pub corruption: Vec<String>,
     /// Severity of --corruption, 1 to 5.
     #[arg(long, value_name = "N", requires = "corruption", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Option<u8>,
     /// Take the corrupted pictures from files in place of making them: as for `study recognition`.
     #[arg(long, value_name = "DIR", requires = "corruption")]
     pub corrupted: Option<PathBuf>,
+    /// One stream in which the corruption changes every N images: each name of --corruption in turn, in the order in which
+    /// the images are taken (--shuffle mixes it), then from the first again.
+    #[arg(long, value_name = "N", requires = "corruption", conflicts_with = "corrupted", value_parser = clap::value_parser!(u32).range(1..))]
+    pub changing: Option<u32>,
     /// Take the images in an order drawn from --seed, so that a stream is mixed; in a folder the classes stand one after
     /// the other. Only streams, and the draws behind the intervals, depend on the order.
     #[arg(long)]

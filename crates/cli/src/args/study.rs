@@ -24,13 +24,17 @@ pub struct RecognitionArgs {
     #[arg(long, value_enum)]
     pub split: Option<SplitArg>,
     /// A second stage, as `introspect fit` writes it; may be repeated, for other scalers. Methods of further heads get
-    /// @zscore, @minmax or a number behind their names [default: head.safetensors beside the network's file].
+    /// @zscore, @minmax, @robust or a number behind their names [default: head.safetensors beside the network's file].
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
     /// Take corrupted images from files in place of making them: a folder in CIFAR-10-C's layout (CORRUPTION.npy,
     /// labels.npy) or in ImageNet-C's (CORRUPTION/SEVERITY/path), of the very images of --data.
     #[arg(long, value_name = "DIR")]
     pub corrupted: Option<PathBuf>,
+    /// A head of a cross-validation, fitted with --leave-out; repeat it for each. Every corruption is scored by one that was not
+    /// trained on it, and clean pictures by one after the other, seed by seed. Methods get @folds behind their names.
+    #[arg(long, value_name = "FILE")]
+    pub fold: Vec<PathBuf>,
     /// Corruptions by name; all, common (the 15 of ImageNet-C), extra (the other 4), noise, blur, weather, digital; may be
     /// repeated [default: all, or those in --corrupted].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]

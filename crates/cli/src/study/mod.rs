@@ -2,6 +2,7 @@
 
 mod changed;
 mod conditions;
+mod heads;
 mod origin;
 mod outcome;
 mod recognition;

@@ -5,40 +5,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use introspective_corrupt::{Corruption, Family, Severity};
 use introspective_measure::{CompareOptions, Condition, Conditions, Group, Method as Compared};
 use introspective_network::Statistics;
-use introspective_reflect::{Head, Scaling};
-use introspective_report::{RunFolder, Skipped};
-use introspective_study::{
-    Scored, against_controls, names, of_features, of_head, reason, tempered,
-};
+use introspective_report::RunFolder;
+use introspective_study::{Scored, reason};
 use serde_json::{Value, json};
 
 use super::changed::Changed;
-use super::conditions::{Run, Runs};
+use super::conditions::Runs;
+use super::heads::Heads;
 use super::origin::{chosen, origin};
 use super::outcome::Outcome;
 use crate::args::{RecognitionArgs, SplitArg};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::run_folder;
+use crate::second::bar;
 use crate::second::corrupted::CorruptedFiles;
 use crate::second::corruption::corruptions;
 use crate::second::extract::Interrupted;
-use crate::second::sensing::Reading;
 use crate::second::source::{Labelled, Network};
-use crate::second::{bar, head};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-study";
-
-/// Transductive methods that are also measured at their temperature; H with training statistics always is.
-const TEMPERED: [&str; 4] = ["mlp-h-batch", "reflection-batch", "f-matched", "f-batch-norm"];
-
-/// f is f, whatever the head.
-const OF_F: [&str; 4] = ["f", "f+temperature", "f-own-norm", "f-own-norm+temperature"];
 
 /// Measures all methods under all conditions.
 pub fn run(args: &RecognitionArgs) -> Result<ExitCode> {
@@ -119,7 +110,7 @@ fn studied(args: &RecognitionArgs, work: &Path, interrupt: &Interrupt) -> Result
     for condition in conditions {
         progress.set_message(format!("({})", condition.name()));
         let run = runs.run(&condition)?;
-        let (methods, without) = heads.methods(&run)?;
+        let (methods, without) = heads.methods(&condition, &run)?;
         let study = match &mut study {
             Some(study) => study,
             None => {
@@ -186,131 +177,6 @@ fn groups(corruptions: &[Corruption], severities: &[Severity]) -> Vec<Group> {
         groups.push(group(corruption.name(), &|one| one == corruption, &[]));
     }
     groups
-}
-
-/// The heads of a study, each with what stands behind its methods' names.
-struct Heads {
-    heads: Vec<(Head, PathBuf, String)>,
-}
-
-impl Heads {
-    fn open(args: &RecognitionArgs, network: &Network) -> Result<Self> {
-        let named: Vec<Option<&Path>> = match args.head.len() {
-            0 => vec![None],
-            _ => args.head.iter().map(|path| Some(path.as_path())).collect(),
-        };
-        let mut heads: Vec<(Head, PathBuf, String)> = Vec::new();
-        for flag in named {
-            let found = head::find(flag, &args.run.network, || network.fits())?;
-            if let Some((head, path)) = found {
-                let scaler = format!("@{}", head.about.scaler.name());
-                let own = match heads.len() {
-                    0 => String::new(),
-                    number => {
-                        let first = &heads[0].0.about.scaler;
-                        let taken = *first == head.about.scaler
-                            || heads.iter().any(|(_, _, other)| *other == scaler);
-                        if taken { format!("@{}", number + 1) } else { scaler }
-                    }
-                };
-                heads.push((head, path, own));
-            }
-        }
-        Ok(Self { heads })
-    }
-
-    /// What they read of a picture, all together.
-    ///
-    /// # Errors
-    /// Two heads read passes with different shares of own statistics.
-    fn reading(&self, args: &RecognitionArgs) -> Result<Reading> {
-        // kept features serve heads to come
-        let mut reading = Reading { stages: args.keep, own: args.own_statistics };
-        reading.stages |= reading.own.is_some();
-        for (head, path, _) in &self.heads {
-            let wanted = Reading::of(head);
-            if let (Some(one), Some(other)) = (reading.own, wanted.own)
-                && one != other
-            {
-                bail!(
-                    "{}: it reads a second pass with {other} of a picture's own statistics, and others one with {one}; study \
-                     them one by one",
-                    path.display()
-                );
-            }
-            reading.stages |= wanted.stages;
-            reading.own = reading.own.or(wanted.own);
-        }
-        Ok(reading)
-    }
-
-    /// All methods on the features of a condition.
-    fn methods(&self, run: &Run) -> Result<(Vec<Scored>, Vec<Skipped>)> {
-        let (mut all, mut skipped) = (Vec::new(), Vec::new());
-        for (number, (head, _, suffix)) in self.heads.iter().enumerate() {
-            let (mut methods, without) = of_head(head, &run.features, &[Scaling::Batch])?;
-            if let (0, Some(logits)) = (number, &run.batch_norm) {
-                let name = "f-batch-norm".to_owned();
-                methods.push(Scored { name, seeds: vec![logits.clone()] });
-            }
-            let cooler: Vec<Scored> = (methods.iter())
-                .filter(|method| TEMPERED.contains(&method.name.as_str()))
-                .filter_map(|method| tempered(head, method))
-                .collect();
-            methods.extend(cooler);
-            if number > 0 {
-                methods.retain(|method| !OF_F.contains(&method.name.as_str()));
-            }
-            let renamed = |name: String| full_name(&name, suffix);
-            all.extend(
-                methods
-                    .into_iter()
-                    .map(|Scored { name, seeds }| Scored { name: renamed(name), seeds }),
-            );
-            skipped.extend(
-                without
-                    .into_iter()
-                    .map(|Skipped { name, reason }| Skipped { name: renamed(name), reason }),
-            );
-        }
-        if self.heads.is_empty() {
-            (all, skipped) = of_features(&run.features);
-            let seeds = run.batch_norm.iter().cloned().collect::<Vec<_>>();
-            if !seeds.is_empty() {
-                all.push(Scored { name: "f-batch-norm".to_owned(), seeds });
-            }
-        }
-        Ok((all, skipped))
-    }
-
-    /// H against the controls of its own head, and against f.
-    fn contrasts(&self, methods: &[Scored]) -> Vec<(String, String)> {
-        let there = names(methods);
-        let of_head = |suffix: &String| {
-            let own = |name: &str| full_name(name, suffix);
-            let plain: Vec<&str> = (there.iter())
-                .map(|name| name.strip_suffix(suffix.as_str()).unwrap_or(name))
-                .filter(|name| there.contains(&own(name).as_str()))
-                .collect();
-            let pairs = against_controls(&plain).into_iter();
-            pairs.map(|(method, minus)| (own(&method), own(&minus))).collect::<Vec<_>>()
-        };
-        self.heads.iter().flat_map(|(_, _, suffix)| of_head(suffix)).collect()
-    }
-
-    fn facts(&self) -> Result<BTreeMap<String, Value>> {
-        let mut facts = BTreeMap::new();
-        for (head, path, suffix) in &self.heads {
-            facts.insert(format!("head{suffix}"), json!(path.display().to_string()));
-            facts.insert(format!("head{suffix}_about"), serde_json::to_value(&head.about)?);
-        }
-        Ok(facts)
-    }
-}
-
-/// A method's name in a study: that of f is the same for every head.
-fn full_name(name: &str, suffix: &str) -> String {
-    if OF_F.contains(&name) { name.to_owned() } else { format!("{name}{suffix}") }
 }
 
 fn about(network: &Network) -> Result<BTreeMap<String, Value>> {
