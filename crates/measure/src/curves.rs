@@ -73,7 +73,7 @@ pub fn curves(method: &Method<'_>, labels: &[usize], bins: usize) -> Result<Curv
     let images = labels.len();
     let mut risks = vec![0.0; images];
     for seed in &seeds {
-        for (sum, risk) in risks.iter_mut().zip(selective::risks(&Ranking::new(seed), images)) {
+        for (sum, risk) in risks.iter_mut().zip(selective::risks(&Ranking::new(seed))) {
             *sum += risk / seeds.len() as f64;
         }
     }
@@ -91,14 +91,13 @@ pub fn curves(method: &Method<'_>, labels: &[usize], bins: usize) -> Result<Curv
 
 /// The reliability diagram of all seeds of a method together.
 pub(crate) fn reliability_of_seeds(
-    method: &Method<'_>,
+    seeds: &[Checked<'_>],
     labels: &[usize],
     bins: usize,
-) -> Result<Vec<ReliabilityBin>, MeasureError> {
-    let seeds = method.checked(labels)?;
+) -> Vec<ReliabilityBin> {
     let seeds: Vec<Confidences> =
         seeds.iter().map(|checked| Confidences::new(checked, labels)).collect();
-    Ok(binned(&seeds, bins))
+    binned(&seeds, bins)
 }
 
 /// Diagrams with the same bins as one of all their images.

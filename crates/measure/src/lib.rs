@@ -40,8 +40,10 @@ mod outputs;
 mod proper;
 mod ranking;
 mod selective;
+mod sums;
+mod sweep;
 mod temperature;
-mod weights;
+mod vectors;
 
 pub use accuracy::{accuracy, top_k_accuracy};
 pub use auroc::auroc;

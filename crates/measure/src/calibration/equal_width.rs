@@ -1,46 +1,43 @@
-//! Images sorted into bins of equal width once, so that weights can be tried at one pass each.
+//! The calibration errors over bins of equal width, in several resamples at a time.
 
-use super::bin_of;
-use crate::ranking::Confidences;
-use crate::weights::Weights;
+use crate::sums::add;
 
-/// Images in order of their bins.
-pub(crate) struct EqualWidth {
-    images: Vec<u32>,
-    /// Confidence minus correctness, in the order of `images`.
-    gaps: Vec<f64>,
-    /// Where each bin ends in `images`.
-    ends: Vec<usize>,
+/// Fed with the images bin after bin.
+pub(crate) struct EqualWidth<const L: usize> {
+    /// How many images the bin holds so far, and the sum of their confidences minus correctness.
+    masses: [f64; L],
+    gaps: [f64; L],
+    sums: [f64; L],
+    highest: [f64; L],
 }
 
-impl EqualWidth {
-    pub(crate) fn new(confidences: &Confidences, bins: usize) -> Self {
-        let bin: Vec<usize> = confidences.values.iter().map(|c| bin_of(*c, bins)).collect();
-        let mut images: Vec<u32> = (0..bin.len() as u32).collect();
-        images.sort_by_key(|image| bin[*image as usize]);
-        let gaps = images.iter().map(|image| confidences.gap(*image)).collect();
-        let ends =
-            (0..bins).map(|b| images.partition_point(|image| bin[*image as usize] <= b)).collect();
-        Self { images, gaps, ends }
+impl<const L: usize> EqualWidth<L> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { masses: [0.0; L], gaps: [0.0; L], sums: [0.0; L], highest: [0.0; L] }
     }
 
-    /// Expected and maximum calibration error.
-    pub(crate) fn errors(&self, weights: &Weights<'_>) -> (f64, f64) {
-        let (mut sum, mut highest) = (0.0, 0.0_f64);
-        let mut start = 0;
-        for end in &self.ends {
-            let (mut mass, mut gap) = (0, 0.0);
-            for (image, value) in self.images[start..*end].iter().zip(&self.gaps[start..*end]) {
-                let weight = weights.of(*image);
-                mass += usize::from(weight);
-                gap += f64::from(weight) * value;
-            }
-            if mass > 0 {
-                sum += gap.abs();
-                highest = highest.max(gap.abs() / mass as f64);
-            }
-            start = *end;
+    /// Images of one bin.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, masses: &[f64; L], gaps: &[f64; L]) {
+        add(&mut self.masses, masses);
+        add(&mut self.gaps, gaps);
+    }
+
+    #[inline(always)]
+    pub(crate) fn end_of_bin(&mut self) {
+        for lane in 0..L {
+            let gap = self.gaps[lane].abs();
+            self.sums[lane] += gap;
+            // a bin without images has no gap either
+            self.highest[lane] = self.highest[lane].max(gap / self.masses[lane].max(1.0));
         }
-        (sum / weights.total() as f64, highest)
+        (self.masses, self.gaps) = ([0.0; L], [0.0; L]);
+    }
+
+    /// Expected and maximum calibration error of that many images.
+    #[inline(always)]
+    pub(crate) fn errors(self, images: f64) -> ([f64; L], [f64; L]) {
+        (self.sums.map(|sum| sum / images), self.highest)
     }
 }

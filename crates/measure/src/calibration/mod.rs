@@ -7,14 +7,15 @@ mod classwise;
 mod equal_mass;
 mod equal_width;
 
-pub(crate) use classwise::Classwise;
-pub(crate) use equal_mass::equal_mass_error;
+pub(crate) use classwise::{Classwise, blocks};
+pub(crate) use equal_mass::EqualMass;
 pub(crate) use equal_width::EqualWidth;
 
 use crate::error::at_least_one;
 use crate::outputs::Checked;
-use crate::ranking::{Confidences, Ranking};
-use crate::weights::Weights;
+use crate::ranking::Confidences;
+use crate::sums::{once, products};
+use crate::sweep::{Sweep, Swept};
 use crate::{MeasureError, Outputs};
 
 /// How many bins calibration errors have unless another number is asked for.
@@ -26,7 +27,7 @@ pub const DEFAULT_BINS: usize = 15;
 /// # Errors
 /// As [`accuracy`](crate::accuracy); no bins.
 pub fn ece(outputs: Outputs<'_>, labels: &[usize], bins: usize) -> Result<f64, MeasureError> {
-    Ok(equal_width_errors(outputs, labels, bins)?.0)
+    Ok(swept(outputs, labels, bins)?.ece[0])
 }
 
 /// Maximum calibration error `max_b |acc_b - conf_b|`, in [0, 1], over the bins of [`ece`] that hold an image. A bin
@@ -35,7 +36,7 @@ pub fn ece(outputs: Outputs<'_>, labels: &[usize], bins: usize) -> Result<f64, M
 /// # Errors
 /// As [`ece`].
 pub fn mce(outputs: Outputs<'_>, labels: &[usize], bins: usize) -> Result<f64, MeasureError> {
-    Ok(equal_width_errors(outputs, labels, bins)?.1)
+    Ok(swept(outputs, labels, bins)?.mce[0])
 }
 
 /// Adaptive calibration error `1/B sum_b |acc_b - conf_b|`, in [0, 1], over B bins with the same number of images,
@@ -52,10 +53,7 @@ pub fn adaptive_ece(
     labels: &[usize],
     bins: usize,
 ) -> Result<f64, MeasureError> {
-    at_least_one("bins", bins)?;
-    let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1; labels.len()];
-    Ok(equal_mass_error(&Ranking::new(&confidences), &Weights::new(&ones), bins))
+    Ok(swept(outputs, labels, bins)?.adaptive_ece[0])
 }
 
 /// Classwise calibration error `1/N sum_k sum_b n_kb/n |freq_kb - prob_kb|`, in [0, 1]: for each class k the images are
@@ -71,28 +69,20 @@ pub fn classwise_ece(
 ) -> Result<f64, MeasureError> {
     at_least_one("bins", bins)?;
     let checked = Checked::with_labels(outputs, labels)?;
-    let ones = vec![1; labels.len()];
-    let classwise = Classwise::new(&checked, labels, bins);
-    let sums: Vec<f64> = (0..checked.classes())
-        .map(|class| (0..labels.len()).map(|row| class_gap(&checked, labels, row, class)).sum())
-        .collect();
-    Ok(classwise.error(&sums, &Weights::new(&ones)))
+    let ones = once(labels.len());
+    let sum = |classes| {
+        let classwise = Classwise::new(&checked, labels, bins, classes);
+        let columns: Vec<&[f64]> = classwise.columns().collect();
+        classwise.sums(&ones, products(&ones, &columns))[0]
+    };
+    let sum: f64 = blocks(checked.classes()).map(sum).sum();
+    Ok(sum / labels.len() as f64 / checked.classes() as f64)
 }
 
-/// `p_ic - [c = y_i]`.
-pub(crate) fn class_gap(checked: &Checked<'_>, labels: &[usize], row: usize, class: usize) -> f64 {
-    checked.probability(row, class) - f64::from(labels[row] == class)
-}
-
-fn equal_width_errors(
-    outputs: Outputs<'_>,
-    labels: &[usize],
-    bins: usize,
-) -> Result<(f64, f64), MeasureError> {
+fn swept(outputs: Outputs<'_>, labels: &[usize], bins: usize) -> Result<Swept<1>, MeasureError> {
     at_least_one("bins", bins)?;
     let confidences = Confidences::new(&Checked::with_labels(outputs, labels)?, labels);
-    let ones = vec![1; labels.len()];
-    Ok(EqualWidth::new(&confidences, bins).errors(&Weights::new(&ones)))
+    Ok(Sweep::new(&confidences, bins).metrics(&once(labels.len())))
 }
 
 /// The bin (b/B, (b+1)/B] that holds a value from 0 to 1; the first holds 0 as well.

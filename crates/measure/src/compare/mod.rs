@@ -4,6 +4,8 @@ mod draws;
 mod interval;
 mod prepared;
 mod sampled;
+#[cfg(test)]
+mod slow;
 mod table;
 
 use ndarray::ArrayView2;
@@ -88,8 +90,8 @@ impl CompareOptions {
 /// other images of the same kind, with these trained seeds. Calibration errors grow under resampling, because noise
 /// adds to them; the basic interval corrects for that and may therefore lie below its value, or reach below zero.
 ///
-/// Same seed, same bytes, whatever the number of threads. Memory: two bytes an image and resample, eight bytes a
-/// resample and class, and the softmax of 64 classes at a time.
+/// Same seed, same bytes, whatever the number of threads. Memory: one byte an image and resample, 72 bytes a resample and
+/// method, and the softmax of 64 classes at a time.
 ///
 /// # Errors
 /// No methods, a method without outputs, two of one name, a contrast of a method that is not there, different numbers of classes, unusable outputs or labels

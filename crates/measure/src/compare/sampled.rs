@@ -1,10 +1,8 @@
 //! One method's metrics on every resample, to be averaged over conditions before intervals are taken.
 
-use rayon::prelude::*;
-
 use super::draws::Draws;
 use super::interval::basic_interval;
-use super::prepared::Prepared;
+use super::prepared::values;
 use super::table::{self, Estimate, Metrics};
 use super::{CompareOptions, Method, Values};
 use crate::Metric;
@@ -61,22 +59,19 @@ impl Resampling {
         Ok(self.sampled(&method.checked(labels)?, labels))
     }
 
-    pub(super) fn sampled(&self, seeds: &[Checked<'_>], labels: &[usize]) -> Sampled {
+    /// The same of outputs that were looked at.
+    pub(crate) fn sampled(&self, seeds: &[Checked<'_>], labels: &[usize]) -> Sampled {
         let zeros = Values::default();
         let classes = seeds.first().map_or(0, Checked::classes);
         let resampled = vec![zeros; self.draws.resamples()];
         let mut sampled = Sampled { classes, value: zeros, of_seeds: Vec::new(), resampled };
         let share = 1.0 / seeds.len() as f64;
         for checked in seeds {
-            let prepared = Prepared::new(checked, labels, self.options.bins);
-            let value = prepared.values(&vec![1; labels.len()], &prepared.sums());
+            let (value, resampled) = values(checked, labels, self.options.bins, &self.draws);
             add(&mut sampled.value, &value, share);
             sampled.of_seeds.push(value);
-            let sums = prepared.resampled_sums(&self.draws);
-            sampled.resampled.par_iter_mut().enumerate().for_each(|(resample, total)| {
-                let values = prepared.values(self.draws.counts(resample), &sums[resample]);
-                add(total, &values, share);
-            });
+            let pairs = sampled.resampled.iter_mut().zip(&resampled);
+            pairs.for_each(|(total, values)| add(total, values, share));
         }
         sampled
     }

@@ -51,8 +51,9 @@ impl Conditions {
             return Err(self.other_methods(&condition, &names));
         }
         let sample = |method: &Method<'_>| {
-            let diagram = reliability_of_seeds(method, &self.labels, self.options.bins)?;
-            Ok((self.resampling.sample(method, &self.labels)?, diagram))
+            let seeds = method.checked(&self.labels)?;
+            let diagram = reliability_of_seeds(&seeds, &self.labels, self.options.bins);
+            Ok((self.resampling.sampled(&seeds, &self.labels), diagram))
         };
         let sampled = methods.iter().map(sample).collect::<Result<Vec<_>>>();
         let (sampled, diagrams) = sampled
