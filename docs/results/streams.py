@@ -6,9 +6,15 @@ training held out.
 TRAIN.npz is written by `introspect fit --save-features`, each CONDITION.npz (clean and corrupted, the same images in the same order)
 by `introspect evaluate --save-features`. Prints, for each kind of stream, the change of accuracy against f in points, mean
 over the conditions with a 95 % interval over images, and the worst condition.
+
+    python streams.py --test TRAIN.npz CONDITION.npz...
+
+The same rule at the threshold chosen, held against f, the same window without a guard, and all that came in (stream-unguarded), for each
+condition by itself; for other conditions and other images than those it was chosen on.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 from scipy.signal import lfilter
@@ -94,34 +100,72 @@ def streams(y):
     }
 
 
-def main():
-    network = Network(np.load(sys.argv[1]))
-    conditions = [np.load(path) for path in sys.argv[2:]]
+def interval(gain):
+    """Mean in points with a 95 % interval over images, paired."""
+    return f"{100 * gain.mean():+.2f} ± {196 * gain.std() / np.sqrt(len(gain)):.2f}"
+
+
+def turning(conditions, order, period, first=0):
+    """h in that order, the condition changing every `period` images."""
+    turns = (first + np.arange(len(order)) // period) % len(conditions)
+    return np.stack([conditions[turn]["h"][image] for turn, image in zip(turns, order)])
+
+
+def choose(network, conditions):
     labels = conditions[0]["labels"]
-    guards = [("none", 0.0)] + [("h", t) for t in (0.9, 0.92, 0.93, 0.94, 0.96)]
+    guards = [("raw", 0.0)] + [("h", t) for t in (0.9, 0.92, 0.93, 0.94, 0.96)]
     guards += [("z", t) for t in (0.93, 0.95, 0.96, 0.97)] + [("raw", t) for t in (0.7, 0.8, 0.85, 0.9)]
-    print("| stream | " + " | ".join(f"{name} {t}" if t else name for name, t in guards) + " |")
+    print("| stream | " + " | ".join(f"{name} {t}" if t else "none" for name, t in guards) + " |")
     print("|---|" + "---|" * len(guards))
-    cases = [(name, order, lambda c, order=order: conditions[c]["h"][order]) for name, order in streams(labels).items()]
+    cases = {name: (order, [c["h"][order] for c in conditions]) for name, order in streams(labels).items()}
     order = np.random.default_rng(2).permutation(len(labels))
     for period in (250, 500, 1000):
-        turn = np.arange(len(order)) // period
-        by_turn = lambda c, turn=turn: np.stack(
-            [conditions[(c + t) % len(conditions)]["h"][i] for i, t in zip(order, turn)])
-        cases.append((f"mixed, condition changes every {period}", order, by_turn))
-    every = {id(c): dict(c) for c in conditions}
-    conditions[:] = every.values()
-    for name, order, h in cases:
-        found = [network.stream(h(c), labels[order]) for c in range(len(conditions))]
+        h = [turning(conditions, order, period, first) for first in range(len(conditions))]
+        cases[f"mixed, condition changes every {period}"] = (order, h)
+    for name, (order, all_h) in cases.items():
+        found = [network.stream(h, labels[order]) for h in all_h]
         cells = []
         for kind, threshold in guards:
             late = np.arange(len(order)) + 1 >= (IMAGES if threshold else 0)
-            gains = np.array([
-                gain * (late & (shares[kind] >= threshold) if threshold else late) for gain, shares in found])
-            per_image = 100 * gains.mean(0)
-            half = 1.96 * per_image.std() / np.sqrt(len(per_image))
-            cells.append(f"{per_image.mean():+.1f} ± {half:.1f} ({100 * gains.mean(1).min():+.1f})")
+            gains = np.array([gain * (late & (shares[kind] >= threshold)) for gain, shares in found])
+            per_image = gains.mean(0)
+            cells.append(f"{interval(per_image)} ({100 * gains.mean(1).min():+.1f})")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def test(network, paths, conditions):
+    labels = conditions[0]["labels"]
+    order = np.random.default_rng(0).permutation(len(labels))
+    print("| stream | f | guarded | window without guard | unguarded | training statistics |")
+    print("|---|---|---|---|---|---|")
+
+    def show(name, h, y):
+        gain, shares = network.stream(h, y)
+        h = h.astype(np.float64)
+        safe = (shares["h"] >= 0.93) & (np.arange(1, len(y) + 1) >= IMAGES)
+        n = np.arange(1, len(h) + 1)[:, None]
+        m = (WEIGHT * network.mean + np.cumsum(h, 0)) / (WEIGHT + n)
+        v = (WEIGHT * network.square + np.cumsum(h * h, 0)) / (WEIGHT + n) - m * m
+        matched = (h - m) / np.sqrt(np.maximum(v, 1e-12)) * network.deviation + network.mean
+        right = network.logits(h).argmax(1) == y
+        all_in = (network.logits(matched).argmax(1) == y) * 1.0 - right
+        cells = [f"{100 * right.mean():.2f}", interval(gain * safe), interval(gain), interval(all_in)]
+        print(f"| {name} | " + " | ".join(cells) + f" | {100 * (1 - safe.mean()):.1f} % |", flush=True)
+
+    for kind, chosen in [("mixed", order), ("class after class", np.argsort(labels, kind="stable"))]:
+        for path, condition in zip(paths, conditions):
+            show(f"{kind}, {path.stem.replace('_', ' ')}", condition["h"][chosen], labels[chosen])
+    for period in (250, 500, 1000):
+        show(f"mixed, changing every {period}", turning(conditions, order, period), labels[order])
+
+
+def main():
+    paths = [Path(argument) for argument in sys.argv[1:] if argument != "--test"]
+    network, conditions = Network(np.load(paths[0])), [dict(np.load(path)) for path in paths[1:]]
+    if "--test" in sys.argv:
+        test(network, paths[1:], conditions)
+    else:
+        choose(network, conditions)
 
 
 if __name__ == "__main__":
