@@ -155,11 +155,6 @@ impl Head {
     fn check(&self) -> Result<(), String> {
         let About { features: d, classes: n, names, seeds, .. } = &self.about;
         let (d, n) = (*d, *n);
-        if let Some(mean) = &self.about.mean_probabilities {
-            if mean.len() != n || !mean.iter().all(|p| (0.0..=1.0).contains(p)) {
-                return Err(format!("its mean probabilities are not {n} numbers from 0 to 1"));
-            }
-        }
         let products = n.checked_mul(d).filter(|&products| products > 0);
         let of_gradients = match &self.statistics.gradients {
             OfGradients::Products(r) => Some(r.len()) == products,
@@ -168,6 +163,11 @@ impl Head {
         let Statistics { h, stages, z, .. } = &self.statistics;
         if products.is_none() || !of_gradients || h.len() != d || z.len() != n {
             return Err(format!("its statistics are not those of {n} classes and {d} features"));
+        }
+        let proper =
+            |mean: &Vec<f32>| mean.len() == n && mean.iter().all(|p| (0.0..=1.0).contains(p));
+        if !self.about.mean_probabilities.as_ref().is_none_or(proper) {
+            return Err(format!("its mean probabilities are not {n} numbers from 0 to 1"));
         }
         let reads_stages = self.about.reads == Reads::Activations;
         if stages.len() != self.about.stages || reads_stages == stages.is_empty() {

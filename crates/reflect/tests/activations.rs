@@ -139,7 +139,85 @@ fn other_scalings_include_the_stages() {
     };
     assert!(scored(Scaling::Batch) > 180 && scored(Scaling::Train) < 120);
     let (a, z) = (head.activations(&moved), moved.z.view());
-    let streamed = head.logits_of_stream(Method::Reflection, 0, a.view(), z).unwrap().unwrap();
+    let mut stream = head.stream(Scaling::StreamUnguarded, None).unwrap();
+    let streamed = head.logits_of_stream(Method::Reflection, 0, &mut stream, a.view(), z).unwrap();
     // the last image's statistics are nearly those of all
     assert_eq!(streamed.dim(), (200, 3));
+}
+
+/// The same with a second pass: four features more, which tell the classes apart where the stages do not.
+fn of_two_passes(seed: u64, images: usize) -> Features {
+    let mut set = told_by_stages(seed, images);
+    let own = set.h.mapv(|v| v + 0.1);
+    set.stages = concatenate![Axis(1), set.stages, own];
+    set.own_share = Some(0.1);
+    set
+}
+
+/// `w ln softmax(z_own / T_f) + (1 - w) ln softmax(z_H / T_H)`, by the formula.
+#[test]
+fn an_average_is_that_of_the_log_probabilities() {
+    let (training, mut kept) = (of_two_passes(1, 300), of_two_passes(2, 90));
+    // a third of the kept rows are copies, on which the weight is chosen
+    kept.images = (0..60).chain(0..30).collect();
+    kept.changes = (0..90).map(|row| if row < 60 { "" } else { "fog" }.to_owned()).collect();
+    let averaged = FitOptions { blend: true, ..robust(20) };
+    let fitted = |options: &FitOptions| {
+        fit(&training, &kept, &Owner::default(), options, None, &quiet).unwrap()
+    };
+    let (mut head, alone) = (fitted(&averaged), fitted(&robust(20)));
+    assert_eq!((head.about.kept, alone.about.kept), (60, 60));
+    let before = head.about.seeds[0].before_blend.unwrap();
+    assert_eq!(before, alone.about.seeds[0].temperatures[&Method::Reflection]);
+    let test = of_two_passes(3, 20);
+    let logits = |head: &Head| {
+        let a = head.activations(&test);
+        head.logits(Method::Reflection, 0, &head.statistics, a.view(), test.z.view()).unwrap()
+    };
+    let log_softmax = |z: Array2<f32>| {
+        let mut z = z.mapv(f64::from);
+        for mut row in z.rows_mut() {
+            let sum: f64 = row.iter().map(|v| v.exp()).sum();
+            row.mapv_inplace(|v| v - sum.ln());
+        }
+        z
+    };
+    let blend = head.blend.clone().unwrap();
+    let own = log_softmax(blend.last.logits(test.own_h().unwrap()) / blend.temperature);
+    let plain = log_softmax(logits(&alone) / before);
+    for weight in [0.0, 0.25, 1.0] {
+        head.blend.as_mut().unwrap().weight = weight;
+        let expected = &own * f64::from(weight) + &plain * f64::from(1.0 - weight);
+        let far =
+            (logits(&head).mapv(f64::from) - expected).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        assert!(far < 1e-4, "{weight}: {far}");
+    }
+    // the stages tell all, so the second pass gets no weight; and no copies leave it at a half
+    assert_eq!(blend.weight, 0.0);
+    let clean = kept.select(&(0..60).collect::<Vec<_>>());
+    let half = fit(&training, &clean, &Owner::default(), &averaged, None, &quiet).unwrap();
+    assert_eq!(half.blend.as_ref().unwrap().weight, 0.5);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("head.safetensors");
+    half.write(&path).unwrap();
+    assert_eq!(Head::read(&path).unwrap(), half);
+}
+
+#[test]
+fn an_average_needs_a_second_pass() {
+    let (training, kept) = (told_by_stages(1, 40), told_by_stages(2, 10));
+    let averaged = FitOptions { blend: true, ..robust(1) };
+    let run = |training: &Features, kept: &Features, options: &FitOptions| {
+        fit(training, kept, &Owner::default(), options, None, &quiet)
+    };
+    assert!(matches!(run(&training, &kept, &averaged), Err(ReflectError::NoSecondPass)));
+    let (training, kept) = (of_two_passes(1, 40), of_two_passes(2, 10));
+    let of_gradients = FitOptions { blend: true, ..zscore(options(1)) };
+    assert!(matches!(run(&training, &kept, &of_gradients), Err(ReflectError::NoSecondPass)));
+    // a head of one pass reads the first of two
+    let one = fitted(&robust(1));
+    assert_eq!(one.activations(&training).ncols(), 6);
+    let two = run(&training, &kept, &averaged).unwrap();
+    assert_eq!((two.about.own_share, two.width()), (Some(0.1), 10));
 }

@@ -173,7 +173,10 @@ impl Entry {
         run: &Run,
         batch_norm: Option<&ndarray::Array2<f32>>,
     ) -> Result<(Vec<Scored>, Vec<Skipped>)> {
-        let [(only, _)] = &self.heads[..] else { return self.cross_validated(condition, run) };
+        let only = match &self.heads[..] {
+            [(only, _)] if self.suffix != FOLDS => only,
+            _ => return self.cross_validated(condition, run),
+        };
         // heads that read activations are made for single images
         let transductive = only.about.reads == Reads::Gradients;
         let scalings = if transductive { &[Scaling::Batch][..] } else { &[] };
