@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use introspective_corrupt::{Corruption, Family};
 use introspective_data::{Augmentation, held_out};
 use introspective_reflect::{
     Features, FitOptions, Head, KeepState, Loss, Method, Reads, ReflectError, Schedule, Target,
@@ -231,6 +232,12 @@ fn own_share(args: &FitArgs, settings: &Settings, network: &Network) -> Result<O
     Ok(settings.own)
 }
 
+/// Names of the corruptions of a kind.
+fn kind(family: Family) -> Vec<String> {
+    let own = Corruption::ALL.into_iter().filter(|corruption| corruption.family() == family);
+    own.map(|corruption| corruption.name().to_owned()).collect()
+}
+
 /// Number of rows that are images as they are: those before the first copy.
 fn clean(source: &Source) -> usize {
     let mut seen = HashSet::new();
@@ -306,6 +313,7 @@ fn options(args: &FitArgs, settings: &Settings) -> Result<FitOptions> {
     let options = FitOptions {
         reads: settings.reads,
         blend: settings.average,
+        kinds: Family::ALL.map(kind).to_vec(),
         loss: named(&Loss::ALL, Loss::name, &args.loss)?,
         target: named(&Target::ALL, Target::name, &args.target)?,
         height: args.height,

@@ -1,20 +1,29 @@
 //! H averaged with what the classifier itself says in a second pass.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::features::LastLayer;
+use crate::error::Result;
+use crate::features::{Features, LastLayer};
+use crate::fit::{Owner, Progress, fit};
+use crate::head::Method;
+use crate::options::FitOptions;
 use crate::scores::probabilities;
 
 /// Weights of the average that are tried.
-pub(crate) const WEIGHTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+const WEIGHTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// The weight where nothing tells which is best.
+pub(crate) const EQUAL: f32 = 0.5;
 
 /// The classifier's own prediction from the pass with a share of each picture's own statistics, its temperature T_f, and its
 /// weight w.
 ///
 /// A head with one predicts `w ln softmax(z_own / T_f) + (1 - w) ln softmax(z_H / T_H)`, z_own = W h_own + b (derived: the two
 /// go wrong on different pictures, the one where its statistics mislead it, the other where damage is of a kind that it has
-/// not been shown). Of 0, 1/4, 1/2, 3/4 and 1, w is the weight with the least negative log-likelihood on changed copies of
-/// images kept aside.
+/// not been shown). Which of 0, 1/4, 1/2, 3/4 and 1 is w is found for damage that H does not know: for each of
+/// [`FitOptions::kinds`](crate::FitOptions::kinds) an H is trained without it and judged on kept images' copies of that kind; w has the least
+/// negative log-likelihood over all kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blend {
     /// The classifier's last layer.
@@ -54,8 +63,53 @@ impl Blend {
     }
 }
 
+/// The weight with the least negative log-likelihood on copies of a kind that an H was not trained on, summed over the kinds;
+/// `None` if there are no such copies.
+///
+/// # Errors
+/// Those of [`fit`].
+pub(crate) fn weight_on_unseen(
+    training: &Features,
+    clean: &Features,
+    copies: &Features,
+    owner: &Owner,
+    options: &FitOptions,
+    watch: &(dyn Fn(Progress<'_>) -> ControlFlow<()> + Sync),
+) -> Result<Option<f32>> {
+    let one = FitOptions { kinds: Vec::new(), seeds: 1, controls: false, ..options.clone() };
+    let rows = |features: &Features, kind: &[String], inside: bool| -> Vec<usize> {
+        let of = |row: &usize| features.changes.get(*row).is_some_and(|name| kind.contains(name));
+        (0..features.len()).filter(|row| of(row) == inside).collect()
+    };
+    let mut losses = [0.0; WEIGHTS.len()];
+    let mut judged = false;
+    for kind in &options.kinds {
+        let (without, own) = (rows(training, kind, false), rows(copies, kind, true));
+        if without.len() == training.len() || without.len() < 2 || own.is_empty() {
+            continue;
+        }
+        // no epoch of the fit that was asked for, but a chance to stop it
+        let quiet = |news: Progress<'_>| watch(Progress { epoch: 0, figures: None, ..news });
+        let mut head = fit(&training.select(&without), clean, owner, &one, None, &quiet)?;
+        let own = copies.select(&own);
+        let activations = head.activations(&own).into_owned();
+        for (loss, weight) in losses.iter_mut().zip(WEIGHTS) {
+            if let Some(blend) = &mut head.blend {
+                blend.weight = weight;
+            }
+            let (a, z) = (activations.view(), own.z.view());
+            if let Some(logits) = head.logits(Method::Reflection, 0, &head.statistics, a, z) {
+                *loss += surprise(logits.view(), &own.labels);
+                judged = true;
+            }
+        }
+    }
+    let best = losses.iter().zip(WEIGHTS).min_by(|(a, _), (b, _)| a.total_cmp(b));
+    Ok(best.filter(|_| judged).map(|(_, weight)| weight))
+}
+
 /// `- sum_i ln softmax(z_i)_{y_i}`.
-pub(crate) fn loss(logits: ArrayView2<'_, f32>, labels: &[usize]) -> f64 {
+fn surprise(logits: ArrayView2<'_, f32>, labels: &[usize]) -> f64 {
     let rows = logits.outer_iter().zip(labels);
     rows.map(|(row, &label)| -probabilities(row)[label].max(f64::MIN_POSITIVE).ln()).sum()
 }

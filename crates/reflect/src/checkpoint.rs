@@ -25,7 +25,14 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub fn new(folder: &Path, method: Method, seed: u64, options: &FitOptions, data: &str) -> Self {
         let path = folder.join(format!("{seed}.{}.safetensors", method.name()));
-        let one = FitOptions { seed, seeds: 1, controls: true, blend: false, ..options.clone() };
+        let one = FitOptions {
+            seed,
+            seeds: 1,
+            controls: true,
+            blend: false,
+            kinds: Vec::new(),
+            ..options.clone()
+        };
         let identity = hex(Sha256::digest(format!("{one:?} {} {data}", method.name())));
         Self { path, seed, identity }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
-use crate::blend::{Blend, WEIGHTS, loss};
+use crate::blend::{Blend, EQUAL, weight_on_unseen};
 use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
@@ -63,7 +63,7 @@ pub struct Owner {
 }
 
 /// Trains H and the controls on `training`, whose labels must be known, and fits all temperatures on the images of `kept` as they
-/// are, and the weight of an average ([`Blend`]) on their changed copies (1/2 without any).
+/// are; the weight of an average ([`Blend`]) is chosen on their changed copies, by heads that were not trained on such.
 ///
 /// - H reads the gradients ([`Question::gradients`]), or h and the pooled activations of the stages ([`Reads`]), scaled
 ///   with the training set's statistics;
@@ -204,8 +204,9 @@ pub fn fit(
         for record in &mut head.about.seeds {
             record.before_blend = record.temperatures.get(&Method::Reflection).copied();
         }
-        head.blend = Some(Blend { last, temperature, weight: 0.5 });
-        head.fit_weight(&kept_changed);
+        let unseen = || weight_on_unseen(training, kept, &kept_changed, owner, options, watch);
+        let weight = unseen()?.unwrap_or(EQUAL);
+        head.blend = Some(Blend { last, temperature, weight });
         head.fit_temperatures(kept)?;
     }
     Ok(head)
@@ -233,35 +234,6 @@ fn mean_probabilities(z: ArrayView2<'_, f32>) -> Vec<f32> {
 }
 
 impl Head {
-    /// Chooses the weight of the average by the negative log-likelihood on changed copies, over all seeds.
-    fn fit_weight(&mut self, copies: &Features) {
-        if copies.labels.is_empty() {
-            return;
-        }
-        let activations = self.activations(copies).into_owned();
-        let loss_at = |head: &Self| -> f64 {
-            let of = |seed| {
-                let (a, z) = (activations.view(), copies.z.view());
-                head.logits(Method::Reflection, seed, &head.statistics, a, z)
-            };
-            let logits = (0..head.networks.len()).filter_map(of);
-            logits.map(|logits| loss(logits.view(), &copies.labels)).sum()
-        };
-        let mut best = (f64::INFINITY, 0.5);
-        for weight in WEIGHTS {
-            if let Some(blend) = &mut self.blend {
-                blend.weight = weight;
-            }
-            let found = loss_at(self);
-            if found < best.0 {
-                best = (found, weight);
-            }
-        }
-        if let Some(blend) = &mut self.blend {
-            blend.weight = best.1;
-        }
-    }
-
     /// Fits the temperature of the classifier and of each network on images kept aside; 1 where there are none.
     fn fit_temperatures(&mut self, kept: &Features) -> Result<()> {
         let temperature = |logits: ArrayView2<'_, f32>| temperature(logits, &kept.labels);

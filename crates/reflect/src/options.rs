@@ -42,6 +42,8 @@ pub struct FitOptions {
     /// Average H with the classifier's own prediction from the second pass: [`Blend`](crate::Blend). Needs one, and the last
     /// layer.
     pub blend: bool,
+    /// Changes ([`Features::changes`](crate::Features::changes)) of one kind each, for choosing the average's weight; with none it is 1/2.
+    pub kinds: Vec<Vec<String>>,
     /// The loss whose gradients are the features.
     pub loss: Loss,
     /// The target that asks the questions.
@@ -72,6 +74,7 @@ impl Default for FitOptions {
         Self {
             reads: Reads::default(),
             blend: false,
+            kinds: Vec::new(),
             loss: Loss::default(),
             target: Target::default(),
             height: None,

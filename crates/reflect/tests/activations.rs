@@ -157,11 +157,14 @@ fn of_two_passes(seed: u64, images: usize) -> Features {
 /// `w ln softmax(z_own / T_f) + (1 - w) ln softmax(z_H / T_H)`, by the formula.
 #[test]
 fn an_average_is_that_of_the_log_probabilities() {
-    let (training, mut kept) = (of_two_passes(1, 300), of_two_passes(2, 90));
-    // a third of the kept rows are copies, on which the weight is chosen
+    let (mut training, mut kept) = (of_two_passes(1, 300), of_two_passes(2, 90));
+    // a third of the rows are copies: of the kept ones those that the weight is chosen on
+    training.images = (0..200).chain(0..100).collect();
+    training.changes = (0..300).map(|row| if row < 200 { "" } else { "fog" }.to_owned()).collect();
     kept.images = (0..60).chain(0..30).collect();
     kept.changes = (0..90).map(|row| if row < 60 { "" } else { "fog" }.to_owned()).collect();
-    let averaged = FitOptions { blend: true, ..robust(20) };
+    let kinds = vec![vec!["snow".to_owned()], vec!["frost".to_owned(), "fog".to_owned()]];
+    let averaged = FitOptions { blend: true, kinds, ..robust(20) };
     let fitted = |options: &FitOptions| {
         fit(&training, &kept, &Owner::default(), options, None, &quiet).unwrap()
     };
@@ -192,7 +195,7 @@ fn an_average_is_that_of_the_log_probabilities() {
             (logits(&head).mapv(f64::from) - expected).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         assert!(far < 1e-4, "{weight}: {far}");
     }
-    // the stages tell all, so the second pass gets no weight; and no copies leave it at a half
+    // the stages tell all, of copies that it has not seen as well, so the second pass gets no weight; without copies it is a half
     assert_eq!(blend.weight, 0.0);
     let clean = kept.select(&(0..60).collect::<Vec<_>>());
     let half = fit(&training, &clean, &Owner::default(), &averaged, None, &quiet).unwrap();
