@@ -139,16 +139,16 @@ impl Features {
         if self.stages.nrows() != n {
             return shape("stages", self.stages.shape(), format!("{n} rows, as many as h has"));
         }
-        if let Some(share) = self.own_share {
-            if !(0.0..=1.0).contains(&share) || self.stages.ncols() < d {
-                return shape(
-                    "stages",
-                    self.stages.shape(),
-                    format!(
-                        "pooled activations and {d} features of a second pass, with a share of 0 to 1 ({share})"
-                    ),
-                );
-            }
+        if let Some(share) = self.own_share
+            && !((0.0..=1.0).contains(&share) && self.stages.ncols() >= d)
+        {
+            return shape(
+                "stages",
+                self.stages.shape(),
+                format!(
+                    "pooled activations and {d} features of a second pass, with a share of 0 to 1 ({share})"
+                ),
+            );
         }
         let lengths = [
             ("labels", self.labels.len()),

@@ -184,7 +184,7 @@ impl Head {
             let fits =
                 last.weight.dim() == (n, d) && last.bias.len() == n && (0.0..=1.0).contains(weight);
             let second_pass = self.about.own_share.is_some() && self.about.stages >= d;
-            if !fits || !second_pass || !(temperature.is_finite() && *temperature > 0.0) {
+            if !(fits && second_pass && temperature.is_finite() && *temperature > 0.0) {
                 return Err(format!(
                     "what it averages with is no last layer of {n} classes and {d} features of a second pass, at a \
                      temperature above 0 and with a weight of 0 to 1"

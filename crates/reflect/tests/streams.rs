@@ -295,11 +295,8 @@ fn mixed_means_as_in_training() {
         })
         .collect();
     let rare = all.select(&rare);
-    let statistics = |features: &Features| {
-        let (h, z) = (features.h.view(), features.z.view());
-        head.statistics_for(Scaling::Batch, h, z).unwrap()
-    };
-    head.statistics = statistics(&rare);
+    let (h, z) = (rare.h.view(), rare.z.view());
+    head.statistics = head.statistics_for(Scaling::Batch, h, z).unwrap();
     let p = rare.z.rows().into_iter().map(probabilities).collect::<Vec<_>>();
     let mean = |class: usize| p.iter().map(|p| p[class]).sum::<f64>() / rare.len() as f64;
     let mean: Vec<f32> = (0..5).map(|class| mean(class) as f32).collect();
