@@ -23,11 +23,11 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A name, which may be broken behind `+`, `-`, `_`, `/` and `.`, in a box that stays narrow.
+/// A name, which may be broken behind `+`, `-`, `_`, `/` and `.`, and before `@`, in a box that stays narrow.
 pub(super) fn name(name: &str) -> String {
     let mut broken = String::new();
     for part in name.split_inclusive(['+', '-', '_', '/', '.']) {
-        broken += &escape(part);
+        broken += &escape(part).replace('@', "<wbr/>@");
         broken += "<wbr/>";
     }
     format!("<span class=\"name\">{}</span>", broken.trim_end_matches("<wbr/>"))
