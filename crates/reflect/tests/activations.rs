@@ -224,3 +224,32 @@ fn an_average_needs_a_second_pass() {
     let two = run(&training, &kept, &averaged).unwrap();
     assert_eq!((two.about.own_share, two.width()), (Some(0.1), 10));
 }
+
+/// Whatever bits of the file are changed: it is refused, or what is read can predict.
+#[test]
+fn changed_bits_do_no_harm() {
+    let (training, kept) = (of_two_passes(1, 40), of_two_passes(2, 10));
+    let options = FitOptions { blend: true, hidden: vec![4], ..robust(1) };
+    let head = fit(&training, &kept, &Owner::default(), &options, None, &quiet).unwrap();
+    let file = common::bytes(&head);
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let mut read = 0;
+    for round in 0..3000 {
+        let mut damaged = file.clone();
+        for _ in 0..random.random_range(1..4) {
+            // half of the changes are in the header
+            let range = if round % 2 == 0 { 4000.min(file.len()) } else { file.len() };
+            damaged[random.random_range(0..range)] ^= 1 << random.random_range(0..8);
+        }
+        if let Ok(head) = Head::from_bytes(&damaged, std::path::Path::new("damaged")) {
+            read += 1;
+            let a = Array2::from_elem((2, head.width()), 0.5);
+            let z = Array2::from_elem((2, head.about.classes), 0.5);
+            for method in Method::ALL {
+                let logits = head.logits(method, 0, &head.statistics, a.view(), z.view());
+                assert!(logits.is_none_or(|logits| logits.dim() == z.dim()));
+            }
+        }
+    }
+    assert!(read > 100 && read < 2900, "{read}");
+}
