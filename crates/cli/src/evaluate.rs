@@ -94,7 +94,9 @@ fn evaluated(
     let find = |fits: Fits<'_>| head::find(args.head.as_deref(), &args.run.network, || Ok(fits));
     let (source, batch_norm, head, order) = match (&args.data.features, &args.data.data) {
         (Some(path), _) => {
-            let source = from_file(path, true)?;
+            let mut source = from_file(path, true)?;
+            // every row is scored, copies of one image too
+            source.images = (0..source.features.len()).collect();
             let head = find(Fits::from(&source.features))?;
             let why = "features are given, and this needs the network and the pictures";
             let order = order(args, source.images.len());

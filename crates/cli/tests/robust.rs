@@ -51,6 +51,15 @@ fn a_recipe_is_a_set_of_defaults() {
     let about = &json(&introspect(place, &[&FIT[..], &NETWORK, &paper].concat()))["about"];
     assert_eq!((&about["own_share"], &about["stages"]), (&Value::Null, &0.into()));
 
+    let refused = |flags: &[&str], what: &str| {
+        let data = ["fit", "--data", "data", "--out", "d.safetensors"];
+        let run = introspect(place, &[&data[..], &NETWORK, flags].concat());
+        assert_eq!(run.status.code(), Some(2));
+        assert!(stderr(&run).contains(what), "{}", stderr(&run));
+    };
+    refused(&["--recipe", "robust", "--own-statistics", "1.5"], "a share from 0 to 1");
+    refused(&["--own-statistics", "0.1"], "reads no second pass");
+
     // all pictures through it: predictions, and the same from an explanation
     let run =
         introspect(place, &[&["predict", "data/test/ant", "data/test/bee"], &NETWORK[..]].concat());

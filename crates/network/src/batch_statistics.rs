@@ -44,8 +44,8 @@ pub(crate) fn normalise_by_batch(graph: &mut Graph, shapes: &HashMap<String, Vec
 ///
 /// `y = (x - m) s / sqrt(v + epsilon) + b`, `m = (1 - a) M + a mean(x)`, `v = (1 - a) V + a var(x)`,
 ///
-/// mean and biased variance over the picture's positions, M and V the stored ones, a `share`. (Schneider et al. 2020, arXiv
-/// 2006.16971, section 3, with one picture for the batch; there a is 1 / (N + 1) for a prior that counts for N pictures.) What
+/// mean and biased variance over the picture's positions, M and V the stored ones, a `share`. (After Schneider et al. 2020, arXiv
+/// 2006.16971, with one picture for the batch; there a is 1 / (N + 1) for a prior that counts for N pictures.) What
 /// a picture gives does not depend on others.
 pub(crate) fn normalise_by_own(
     graph: &mut Graph,

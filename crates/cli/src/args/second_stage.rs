@@ -82,7 +82,8 @@ pub struct FitArgs {
     /// and let H read h of both; with --reads activations. 0 for none.
     #[arg(long, value_name = "SHARE", conflicts_with = "features")]
     pub own_statistics: Option<f32>,
-    /// Average H with what the network itself says in the second pass (log-probabilities, each at its temperature).
+    /// Average H with what the network itself says in the second pass (log-probabilities, each at its temperature)
+    /// [default: false; robust: true].
     #[arg(long, value_name = "BOOL")]
     pub average: Option<bool>,
     /// Loss whose gradients are the features.
@@ -95,25 +96,25 @@ pub struct FitArgs {
     /// and cross-entropy].
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub height: Option<f32>,
-    /// How each column of what a network reads is scaled.
+    /// How each column of what a network reads is scaled [default: the recipe's].
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Scaler::ALL.map(Scaler::name)))]
     pub scaler: Option<String>,
     /// Restrict the first layer of H to this rank: for problems with many classes.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub rank: Option<u32>,
-    /// Sizes of the hidden layers, separated by commas; `none` for a linear H.
+    /// Sizes of the hidden layers, separated by commas; `none` for a linear H [default: the recipe's].
     #[arg(long, value_name = "SIZES")]
     pub hidden: Option<String>,
-    /// What follows each hidden layer.
+    /// What follows each hidden layer [default: the recipe's].
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Activation::ALL.map(Activation::name)))]
     pub activation: Option<String>,
-    /// Passes over the training images.
+    /// Passes over the training images [default: 200; robust: 15].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
     /// Images of a training step.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub fit_batch: u32,
-    /// Learning rate at the start.
+    /// Learning rate at the start [default: 0.1; robust: 0.02].
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
     /// Shares of the epochs after which the rate is multiplied by --decay, separated by commas.
@@ -153,10 +154,10 @@ pub struct FitArgs {
     /// kinds that it has not seen: cross-validation.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub leave_out: Vec<String>,
-    /// Severities that --corruption draws from, 1 to 5 [default: 1].
+    /// Severities that --corruption draws from, 1 to 5 [default: 1; robust: 1,2].
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with = "features", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Vec<u8>,
-    /// Changed copies of each picture, with --augment or --corruption [default: 1].
+    /// Changed copies of each picture, with --augment or --corruption [default: 1; robust: 2].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub copies: Option<u16>,
     /// Go on with an interrupted fit, which left OUT.work behind.

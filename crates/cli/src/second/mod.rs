@@ -18,14 +18,3 @@ pub fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> R
     let found = all.iter().copied().find(|&one| name(one) == wanted);
     found.with_context(|| format!("there is no `{wanted}`"))
 }
-
-/// Sizes of hidden layers, separated by commas; `none` for none.
-pub fn hidden(text: &str) -> Result<Vec<usize>> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    text.split(',')
-        .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
-        .collect::<Option<_>>()
-        .with_context(|| format!("--hidden {text}: expected sizes such as 300,100, or none"))
-}

@@ -1,6 +1,6 @@
 //! Ways to fit a second stage, each a set of defaults for the flags of `introspect fit`.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use introspective_reflect::{Activation, FitOptions, Reads, Scaler};
 
@@ -95,9 +95,18 @@ impl Settings {
             settings.activation = named(&Activation::ALL, Activation::name, name)?;
         }
         if let Some(sizes) = &args.hidden {
-            settings.hidden = super::hidden(sizes)?;
+            settings.hidden = hidden(sizes)?;
         }
         if let Some(share) = args.own_statistics {
+            if !(0.0..=1.0).contains(&share) {
+                bail!("--own-statistics {share}: expected a share from 0 to 1, such as 0.1");
+            }
+            if share > 0.0 && settings.reads == Reads::Gradients && args.save_features.is_none() {
+                bail!(
+                    "--own-statistics {share}: an H that reads gradients reads no second pass; add --reads activations, or \
+                     --save-features to keep it"
+                );
+            }
             settings.own = (share > 0.0).then_some(share);
             settings.average &= settings.own.is_some();
         }
@@ -116,4 +125,15 @@ impl Settings {
         settings.copies = args.copies.map_or(settings.copies, usize::from);
         Ok(settings)
     }
+}
+
+/// Sizes of hidden layers, separated by commas; `none` for none.
+fn hidden(text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
+        .collect::<Option<_>>()
+        .with_context(|| format!("--hidden {text}: expected sizes such as 300,100, or none"))
 }
