@@ -229,6 +229,14 @@ fn augmented_copies_are_trained_on_and_saved_as_such() {
     assert_eq!(features.images[..24], (0..24).collect::<Vec<_>>());
     assert_eq!(features.images[24..48], features.images[..24]);
     assert_eq!((features.changes[0].as_str(), features.changes[30].as_str()), ("", "mild"));
+    // every row is evaluated once, in whatever order
+    let evaluate = ["evaluate", "--features", "features.npz", "--resamples", "20", "--json"];
+    let evaluated = |more: &[&str]| json(&introspect(place, &[&evaluate[..], more].concat()));
+    let (plain, mixed) = (evaluated(&[]), evaluated(&["--shuffle", "--seed", "3"]));
+    assert_eq!((&plain["n"], &mixed["n"]), (&72.into(), &72.into()));
+    let nll = |of: &Value| of["methods"][0]["metrics"]["nll"]["value"].as_f64().unwrap();
+    assert!((nll(&plain) - nll(&mixed)).abs() < 1e-9);
+
     let again = [
         "fit",
         "--features",

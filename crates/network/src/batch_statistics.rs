@@ -228,6 +228,20 @@ mod tests {
         y
     }
 
+    /// Holds `y` of a graph against what is expected, on every engine, fused and not.
+    fn check(graph: &Graph, x: &ArrayD<f32>, expected: &ArrayD<f32>, allowed: f32) {
+        for runtime in Runtime::each() {
+            for optimise in [false, true] {
+                let options = LoadOptions { optimise, threads: None };
+                let engine = runtime.load(graph, &["y"], options).unwrap();
+                let y = engine.run(&[x.view()]).unwrap().remove(0);
+                let worst = (&y - expected).fold(0_f32, |m, v| m.max(v.abs()));
+                let (shape, opset) = (x.shape(), graph.opset);
+                assert!(worst < allowed, "{shape:?} of set {opset}: off by {worst}");
+            }
+        }
+    }
+
     /// What stands in the documentation of [`normalise_by_own`], in f64.
     fn expected_by_own(x: &ArrayD<f32>, share: f64) -> ArrayD<f32> {
         let mut y = x.clone();
@@ -270,15 +284,7 @@ mod tests {
             let x =
                 ArrayD::from_shape_simple_fn(IxDyn(shape), || 3.0 * noise.next().unwrap() as f32);
             let expected = expected_by_own(&x, f64::from(share));
-            for runtime in Runtime::each() {
-                for optimise in [false, true] {
-                    let options = LoadOptions { optimise, threads: None };
-                    let engine = runtime.load(&graph, &["y"], options).unwrap();
-                    let y = engine.run(&[x.view()]).unwrap().remove(0);
-                    let worst = (&y - &expected).fold(0_f32, |m, v| m.max(v.abs()));
-                    assert!(worst < 1e-5, "{shape:?} of set {opset}: off by {worst}");
-                }
-            }
+            check(&graph, &x, &expected, 1e-5);
         }
         // one position has no statistics
         let mut graph = Graph::default();
@@ -314,17 +320,8 @@ mod tests {
                 offset + noise.next().unwrap() as f32 - 0.3
             });
             let expected = expected(&x);
-            for runtime in Runtime::each() {
-                for optimise in [false, true] {
-                    let options = LoadOptions { optimise, threads: None };
-                    let engine = runtime.load(&graph, &["y"], options).unwrap();
-                    let y = engine.run(&[x.view()]).unwrap().remove(0);
-                    let worst = (&y - &expected).fold(0_f32, |m, v| m.max(v.abs()));
-                    // the values have six bits fewer behind the point there
-                    let allowed = if offset == 0.0 { 1e-5 } else { 2e-3 };
-                    assert!(worst < allowed, "{shape:?} of set {opset}: off by {worst}");
-                }
-            }
+            // the values have six bits fewer behind the point there
+            check(&graph, &x, &expected, if offset == 0.0 { 1e-5 } else { 2e-3 });
         }
     }
 }
