@@ -181,6 +181,11 @@ pub struct PreprocessingArgs {
     /// say, else ImageNet's 0.229,0.224,0.225].
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_hyphen_values = true)]
     pub std: Vec<f32>,
+    /// Filter the picture brought to size by non-local means before the network sees it; the strength is in units of
+    /// the noise's deviation, estimated from each picture [default without a number: 0.8]. A head must be fitted with
+    /// the same.
+    #[arg(long, value_name = "STRENGTH", num_args = 0..=1, default_missing_value = "0.8", require_equals = true)]
+    pub denoise: Option<f32>,
 }
 
 impl PreprocessingArgs {
@@ -192,6 +197,7 @@ impl PreprocessingArgs {
             && self.interpolation.is_none()
             && self.mean.is_empty()
             && self.std.is_empty()
+            && self.denoise.is_none()
     }
 }
 

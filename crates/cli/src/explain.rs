@@ -69,7 +69,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         questions.rather_than = vec![CUP];
     }
     let second = second::head::find(args.head.as_deref(), &args.network, || {
-        Ok(second::head::Fits::classifier(classifier)?)
+        Ok(second::head::Fits::classifier(classifier, &preprocessing)?)
     })?;
     let reading = second.as_ref().map(|(head, _)| Reading::of(head)).unwrap_or_default();
     let options = SessionOptions {

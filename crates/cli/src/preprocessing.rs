@@ -1,8 +1,9 @@
 //! What the flags say is done to a picture.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use introspective_network::{
-    Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Opened, Preprocessing,
+    Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, NonLocalMeans,
+    Opened, Preprocessing,
 };
 
 use crate::args::{PreprocessArg, PreprocessingArgs};
@@ -39,11 +40,13 @@ pub fn preprocessing(args: &PreprocessingArgs, opened: &Opened) -> Result<Prepro
     };
     let mean = base.map_or(&IMAGENET_MEAN[..], Preprocessing::mean);
     let std = base.map_or(&IMAGENET_STD[..], Preprocessing::std);
-    Ok(Preprocessing::new(
+    let denoise = args.denoise.map(NonLocalMeans::new).transpose().context("--denoise")?;
+    let preprocessing = Preprocessing::new(
         method(args, opened)?,
         values("--mean", &args.mean, Some(mean))?,
         values("--std", &args.std, Some(std))?,
-    )?)
+    )?;
+    Ok(preprocessing.with_denoising(denoise))
 }
 
 fn method(args: &PreprocessingArgs, opened: &Opened) -> Result<Method> {

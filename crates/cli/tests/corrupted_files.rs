@@ -30,7 +30,10 @@ fn measured(study: &Value) -> [&Value; 4] {
 
 /// A head for a network that was never trained.
 fn fit(place: &Path, network: &[&str]) {
-    let fit = ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--seeds", "2", "--json"];
+    let fit = [
+        "fit", "--recipe", "paper", "--data", "data", "--epochs", "2", "--hidden", "5", "--seeds",
+        "2", "--json",
+    ];
     json(&introspect(place, &[&fit[..], network, &["--out", "head.safetensors"]].concat()));
 }
 

@@ -140,7 +140,10 @@ fn study(place: &Path) {
     three_classes(place, 8, 5);
     for scaler in ["minmax", "zscore"] {
         let out = format!("{scaler}.safetensors");
-        let fit = ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--seeds", "2"];
+        let fit = [
+            "fit", "--recipe", "paper", "--data", "data", "--epochs", "2", "--hidden", "5",
+            "--seeds", "2",
+        ];
         let more = ["--scaler", scaler, "--out", &out, "--json"];
         json(&introspect(place, &[&fit[..], &NETWORK, &more].concat()));
     }
@@ -347,7 +350,19 @@ fn a_head_is_fitted_on_corrupted_copies() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
     study(place);
-    let fit = ["fit", "--data", "data", "--epochs", "3", "--hidden", "5", "--fit-split", "0.25"];
+    let fit = [
+        "fit",
+        "--recipe",
+        "paper",
+        "--data",
+        "data",
+        "--epochs",
+        "3",
+        "--hidden",
+        "5",
+        "--fit-split",
+        "0.25",
+    ];
     let run = |out: &str, more: &[&str]| {
         let out = ["--out", out, "--json"];
         json(&introspect(place, &[&fit[..], &NETWORK, &out, more].concat()))

@@ -36,8 +36,8 @@ fn a_recipe_is_a_set_of_defaults() {
     assert_eq!((&about["stages"], &about["hidden"]), (&320.into(), &serde_json::json!([128])));
     assert!((about["own_share"].as_f64().unwrap() - 0.1).abs() < 1e-6);
     assert!(about["seeds"][0]["before_blend"].as_f64().unwrap() > 0.0);
-    // 18 pictures and two copies of each
-    assert_eq!((&about["trained_on"], &about["kept"]), (&54.into(), &6.into()));
+    // 18 pictures and four copies of each
+    assert_eq!((&about["trained_on"], &about["kept"]), (&90.into(), &6.into()));
 
     // flags go before it
     let flags =
@@ -58,7 +58,7 @@ fn a_recipe_is_a_set_of_defaults() {
         assert!(stderr(&run).contains(what), "{}", stderr(&run));
     };
     refused(&["--recipe", "robust", "--own-statistics", "1.5"], "a share from 0 to 1");
-    refused(&["--own-statistics", "0.1"], "reads no second pass");
+    refused(&["--reads", "gradients", "--own-statistics", "0.1"], "reads no second pass");
 
     // all pictures through it: predictions, and the same from an explanation
     let run =
@@ -73,6 +73,33 @@ fn a_recipe_is_a_set_of_defaults() {
     let top = common::manifest(&place.join("x"))["second_stage"]["top5"].clone();
     let same = top.as_array().unwrap().iter().find(|class| class["index"] == 1).unwrap();
     assert!((same["probability"].as_f64().unwrap() - p).abs() < 1e-5, "{same} {p}");
+}
+
+/// The robust recipe is the default wherever there is something for it to read.
+#[test]
+fn without_a_recipe_the_robust_one_is_taken_where_it_can_be() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    three_classes(place, 8, 4);
+    let fit = ["fit", "--epochs", "2", "--fit-split", "0.25", "--without-controls", "--json"];
+    let fitted = |more: &[&str]| introspect(place, &[&fit[..], more].concat());
+    let data = [&NETWORK[..], &["--data", "data", "--save-features", "all.npz"]].concat();
+    let about = &json(&fitted(&[&data[..], &["--out", "a.safetensors"]].concat()))["about"];
+    assert_eq!((&about["reads"], &about["trained_on"]), (&"activations".into(), &90.into()));
+
+    // features of any software have h and z alone
+    let features = Features::read(&place.join("all.npz")).unwrap();
+    let few = Features { stages: Default::default(), own_share: None, ..features };
+    let few = Features { stages: ndarray::Array2::zeros((few.len(), 0)), ..few };
+    few.write(&place.join("few.npz")).unwrap();
+    let run = fitted(&["--features", "few.npz", "--out", "b.safetensors"]);
+    let about = &json(&run)["about"];
+    assert_eq!((&about["reads"], &about["scaler"]), (&"gradients".into(), &"min-max".into()));
+    assert!(stderr(&run).contains("--recipe paper"), "{}", stderr(&run));
+    // asked for by name it is refused there, not replaced
+    let named = ["--features", "few.npz", "--out", "c.safetensors", "--recipe", "robust"];
+    let run = fitted(&named);
+    assert!(stderr(&run).contains("need an array `stages`"), "{}", stderr(&run));
 }
 
 #[test]

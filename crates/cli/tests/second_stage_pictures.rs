@@ -18,8 +18,19 @@ fn pictures_go_through_both_stages() {
     three_classes(place, 8, 4);
     fs::write(place.join("data/train/bee/broken.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
     fs::create_dir(place.join("data/train/dog")).unwrap();
-    let flags =
-        ["fit", "--data", "data", "--out", "head.safetensors", "--epochs", "3", "--hidden", "5"];
+    let flags = [
+        "fit",
+        "--recipe",
+        "paper",
+        "--data",
+        "data",
+        "--out",
+        "head.safetensors",
+        "--epochs",
+        "3",
+        "--hidden",
+        "5",
+    ];
     let more = ["--save-features", "features.npz", "--fit-split", "0.25", "--json"];
     let run = introspect(place, &[&flags[..], &NETWORK, &more].concat());
     assert_eq!(run.status.code(), Some(2));
@@ -101,8 +112,19 @@ fn statistics_of_the_batch_come_from_the_pictures_that_can_be_read() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
     three_classes(place, 8, 4);
-    let fit =
-        ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
+    let fit = [
+        "fit",
+        "--recipe",
+        "paper",
+        "--data",
+        "data",
+        "--epochs",
+        "2",
+        "--hidden",
+        "5",
+        "--out",
+        "head.safetensors",
+    ];
     json(&introspect(place, &[&fit[..], &NETWORK, &["--json"]].concat()));
     let predict = ["predict", "data/test/ant", "data/test/bee", "--scaling", "batch"];
     let whole = introspect(place, &[&predict[..], &NETWORK].concat());
@@ -155,8 +177,19 @@ fn features_of_an_interrupted_fit_are_gone_on_with() {
     let place = tempfile::tempdir().unwrap();
     let place = place.path();
     three_classes(place, 8, 4);
-    let flags =
-        ["fit", "--data", "data", "--epochs", "2", "--hidden", "5", "--out", "head.safetensors"];
+    let flags = [
+        "fit",
+        "--recipe",
+        "paper",
+        "--data",
+        "data",
+        "--epochs",
+        "2",
+        "--hidden",
+        "5",
+        "--out",
+        "head.safetensors",
+    ];
     let fit = |more: &[&str]| introspect(place, &[&flags[..], &NETWORK, more].concat());
     let fresh = json(&fit(&["--json"]));
     // what fails after the pictures were run leaves their features; a single network that diverges leaves no checkpoint
@@ -206,6 +239,8 @@ fn augmented_copies_are_trained_on_and_saved_as_such() {
     three_classes(place, 8, 4);
     let flags = [
         "fit",
+        "--recipe",
+        "paper",
         "--data",
         "data",
         "--epochs",

@@ -63,8 +63,8 @@ pub use nearest::nearest;
 pub use open::Opened;
 pub use penultimate::LastLayer;
 pub use preprocess::{
-    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, Prepared, PreprocessError,
-    Preprocessing, Region, resize_rgb,
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, NonLocalMeans, Prepared,
+    PreprocessError, Preprocessing, Region, resize_rgb,
 };
 pub use runtime::{RuntimeChoice, RuntimeInfo, Threads};
 pub use session::{Observation, Session, SessionOptions};

@@ -1,6 +1,7 @@
 //! From a photograph to a network's input.
 
 mod antialias;
+mod denoise;
 mod error;
 
 use ndarray::{Array3, ArrayView3};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use crate::bilinear::taps;
 pub use antialias::Interpolation;
 use antialias::{Source, Window, resize};
+pub use denoise::NonLocalMeans;
 pub use error::PreprocessError;
 
 /// The largest side in pixels that a picture may be resized or cropped to.
@@ -51,13 +53,18 @@ pub enum Method {
 /// A network with one channel sees grey: `L = (19595 R + 38470 G + 7471 B + 32768) >> 16`, Pillow's
 /// conversion, taken before resizing.
 ///
-/// Serialises as one flat map: `method`, `size`, `crop` and `interpolation` (torchvision only), `mean`, `std`.
+/// With [`with_denoising`](Self::with_denoising) the picture brought to size is filtered before it is normalised.
+///
+/// Serialises as one flat map: `method`, `size`, `crop` and `interpolation` (torchvision only), `mean`, `std`, and
+/// `denoise` if there is any.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Preprocessing {
     #[serde(flatten)]
     method: Method,
     mean: Vec<f32>,
     std: Vec<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denoise: Option<NonLocalMeans>,
 }
 
 /// A picture as the network's input, and what of the photograph that is.
@@ -122,7 +129,7 @@ impl Preprocessing {
         });
         match mean_wrong.or(std_wrong) {
             Some(error) => Err(error),
-            None => Ok(Self { method, mean, std }),
+            None => Ok(Self { method, mean, std, denoise: None }),
         }
     }
 
@@ -134,7 +141,18 @@ impl Preprocessing {
             method: Method::Torchvision { size: 256, crop: 224, interpolation },
             mean: IMAGENET_MEAN.to_vec(),
             std: IMAGENET_STD.to_vec(),
+            denoise: None,
         }
+    }
+
+    /// The same with a denoising front end, or without one.
+    pub fn with_denoising(self, denoise: Option<NonLocalMeans>) -> Self {
+        Self { denoise, ..self }
+    }
+
+    /// The denoising front end, if there is one.
+    pub fn denoising(&self) -> Option<NonLocalMeans> {
+        self.denoise
     }
 
     /// How the picture comes to size.
@@ -180,10 +198,25 @@ impl Preprocessing {
         }
         let picture = picture.as_standard_layout();
         let rgb = picture.as_slice().ok_or(PreprocessError::Shape { found })?;
-        Ok(match self.channels() {
+        let mut prepared = match self.channels() {
             1 => self.prepare::<1>(&grey(rgb), (width, height)),
             _ => self.prepare::<3>(rgb, (width, height)),
-        })
+        };
+        if let Some(filter) = self.denoise {
+            self.denoise(&mut prepared.input, filter);
+        }
+        Ok(prepared)
+    }
+
+    /// Filters a normalised picture as one of values in 0..1.
+    fn denoise(&self, input: &mut Array3<f32>, filter: NonLocalMeans) {
+        for (c, mut channel) in input.outer_iter_mut().enumerate() {
+            channel.mapv_inplace(|value| value * self.std[c] + self.mean[c]);
+        }
+        filter.apply(input);
+        for (c, mut channel) in input.outer_iter_mut().enumerate() {
+            channel.mapv_inplace(|value| self.normalise(c, value));
+        }
     }
 
     /// Prepares interleaved pixels of the input's channels; `size` is (width, height).

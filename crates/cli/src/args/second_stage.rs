@@ -70,10 +70,10 @@ pub struct FitArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "features")]
     pub save_features: Option<PathBuf>,
     /// Defaults of the flags below. paper: gradients, min-max, 300 and 100 sigmoid units, 200 epochs. robust: activations of
-    /// all stages and a second pass, z-scores, 128 ReLU units, 15 epochs on the pictures and two mildly corrupted copies of
-    /// each, averaged with the second pass.
-    #[arg(long, value_enum, default_value = "paper")]
-    pub recipe: Recipe,
+    /// all stages and a second pass, z-scores, 128 ReLU units, 15 epochs on the pictures and four mildly corrupted copies of
+    /// each, averaged with the second pass [default: robust; paper with --reads gradients, and where there are no stages].
+    #[arg(long, value_enum)]
+    pub recipe: Option<Recipe>,
     /// What H reads: gradients, as in the paper; or activations, h and those of all stages pooled (mean and deviation of
     /// each channel).
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Reads::ALL.map(Reads::name)))]
@@ -83,7 +83,7 @@ pub struct FitArgs {
     #[arg(long, value_name = "SHARE", conflicts_with = "features")]
     pub own_statistics: Option<f32>,
     /// Average H with what the network itself says in the second pass (log-probabilities, each at its temperature)
-    /// [default: false; robust: true].
+    /// [default: true; paper: false].
     #[arg(long, value_name = "BOOL")]
     pub average: Option<bool>,
     /// Loss whose gradients are the features.
@@ -108,13 +108,13 @@ pub struct FitArgs {
     /// What follows each hidden layer [default: the recipe's].
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(Activation::ALL.map(Activation::name)))]
     pub activation: Option<String>,
-    /// Passes over the training images [default: 200; robust: 15].
+    /// Passes over the training images [default: 15; paper: 200].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
     /// Images of a training step.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub fit_batch: u32,
-    /// Learning rate at the start [default: 0.1; robust: 0.02].
+    /// Learning rate at the start [default: 0.02; paper: 0.1].
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
     /// Shares of the epochs after which the rate is multiplied by --decay, separated by commas.
@@ -154,10 +154,10 @@ pub struct FitArgs {
     /// kinds that it has not seen: cross-validation.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub leave_out: Vec<String>,
-    /// Severities that --corruption draws from, 1 to 5 [default: 1; robust: 1,2].
+    /// Severities that --corruption draws from, 1 to 5 [default: 1,2; paper: 1].
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with = "features", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub severity: Vec<u8>,
-    /// Changed copies of each picture, with --augment or --corruption [default: 1; robust: 2].
+    /// Changed copies of each picture, with --augment or --corruption [default: 4; paper: 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub copies: Option<u16>,
     /// Go on with an interrupted fit, which left OUT.work behind.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use introspective_network::{Classifier, NetworkError};
+use introspective_network::{Classifier, NetworkError, Preprocessing};
 use introspective_reflect::{Features, Head};
 
 use crate::args::NetworkArgs;
@@ -22,6 +22,8 @@ pub struct Fits<'a> {
     pub beside: Beside,
     /// Number of classes.
     pub classes: usize,
+    /// What is done to pictures, if there are any.
+    pub preprocessing: Option<&'a Preprocessing>,
 }
 
 /// Pooled activations of the stages that can be had.
@@ -57,12 +59,16 @@ impl<'a> Fits<'a> {
         }
     }
 
-    /// Those of a classifier.
+    /// Those of a classifier and the way in which pictures are prepared for it.
     ///
     /// # Errors
     /// Its penultimate features cannot be told.
-    pub fn classifier(classifier: &'a Classifier) -> Result<Self, NetworkError> {
+    pub fn classifier(
+        classifier: &'a Classifier,
+        preprocessing: &'a Preprocessing,
+    ) -> Result<Self, NetworkError> {
         Ok(Self {
+            preprocessing: Some(preprocessing),
             sha256: Some(classifier.sha256()),
             features: classifier.penultimate_width()?,
             beside: Beside::Network { stages: classifier.stages_width() },
@@ -78,6 +84,7 @@ impl From<&Features> for Fits<'_> {
             features: features.width(),
             beside: Beside::Given { stages: features.stages.ncols(), own: features.own_share },
             classes: features.classes(),
+            preprocessing: None,
         }
     }
 }
@@ -97,6 +104,15 @@ pub fn find<'a>(
         let fits = fits()?;
         let stages = fits.stages(head.about.own_share)?;
         head.check_fits(fits.sha256, [fits.features, stages], fits.classes)?;
+        if let Some(found) = fits.preprocessing
+            && otherwise(&head, found)
+        {
+            eprintln!(
+                "note: {} was fitted on pictures that were prepared otherwise; its facts say how: give the same --preprocess, \
+                 --size, --crop, --mean, --std and --denoise",
+                path.display()
+            );
+        }
         anyhow::Ok(head)
     };
     match opened() {
@@ -108,6 +124,12 @@ pub fn find<'a>(
             Ok(None)
         }
     }
+}
+
+/// True if a head says that it was fitted on pictures prepared in another way.
+fn otherwise(head: &Head, found: &Preprocessing) -> bool {
+    let Some(fitted) = head.about.facts.get("preprocessing") else { return false };
+    serde_json::to_value(found).is_ok_and(|found| found != *fitted)
 }
 
 fn beside(network: &NetworkArgs) -> Option<PathBuf> {

@@ -40,6 +40,25 @@ pub struct Settings {
 }
 
 impl Recipe {
+    /// The one that the flags name. Without a name the robust one, unless the flags want the paper's gradients, or there are no
+    /// pooled activations of stages, S of them, for it to read; then a note says so.
+    pub fn of(args: &FitArgs, stages: usize) -> Self {
+        if let Some(recipe) = args.recipe {
+            return recipe;
+        }
+        if args.reads.as_deref() == Some(Reads::Gradients.name()) {
+            return Self::Paper;
+        }
+        if stages == 0 && args.reads.is_none() {
+            eprintln!(
+                "note: no pooled activations of stages are here, which the robust recipe reads; H is fitted by the paper's \
+                 (--recipe paper)"
+            );
+            return Self::Paper;
+        }
+        Self::Robust
+    }
+
     fn settings(self) -> Settings {
         let paper = FitOptions::default();
         let paper = Settings {
@@ -68,7 +87,7 @@ impl Recipe {
                 learning_rate: 0.02,
                 corruption: vec!["all".to_owned()],
                 severity: vec![1, 2],
-                copies: 2,
+                copies: 4,
             },
         }
     }
@@ -79,8 +98,8 @@ impl Settings {
     ///
     /// # Errors
     /// A flag cannot be read.
-    pub fn of(args: &FitArgs) -> Result<Self> {
-        let mut settings = args.recipe.settings();
+    pub fn of(args: &FitArgs, recipe: Recipe) -> Result<Self> {
+        let mut settings = recipe.settings();
         if let Some(name) = &args.reads {
             settings.reads = named(&Reads::ALL, Reads::name, name)?;
             // the paper's form has no second pass

@@ -115,7 +115,7 @@ impl Network {
     /// The penultimate features cannot be told.
     pub fn fits(&self) -> Result<Fits<'_>> {
         let classifier = &self.opened.classifier;
-        Ok(Fits::classifier(classifier)?)
+        Ok(Fits::classifier(classifier, &self.preprocessing)?)
     }
 
     /// Whose features they are.

@@ -47,6 +47,12 @@ pub enum PreprocessError {
         /// What it must be.
         expected: &'static str,
     },
+    /// The strength of a denoising is not finite and positive.
+    #[error("a denoising of strength {found} is none; it must be greater than 0, such as 0.8")]
+    Strength {
+        /// Its value, in words because NaN equals nothing.
+        found: String,
+    },
     /// The array is no RGB picture, or has no pixels.
     #[error("the picture has shape {found:?}; expected height x width x 3, with pixels in it")]
     Shape {
