@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::Picture;
-use introspective_explain::{Questions, explain};
+use introspective_explain::{Explanation, Questions, class_maps, explain};
 use introspective_network::{
     ClassNames, Extractor, ExtractorOptions, Observation, Preprocessing, Session, SessionOptions,
     Statistics, Threads,
@@ -36,6 +36,9 @@ const DEFAULT_OUT: &str = "introspect-out";
 
 /// ImageNet's class of cups.
 const CUP: usize = 968;
+
+/// How many of the most probable classes can be clicked in a picture's page.
+const CLICKABLE: usize = 10;
 
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 const WORTH_OPTIMISING: usize = 8;
@@ -150,6 +153,7 @@ impl Job<'_> {
             questions.rather_than = vec![second.prediction.index];
         }
         let explanation = explain(self.session, &observation, &questions)?;
+        let maps = class_maps(self.session, &observation, &to_click(&explanation))?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
         let info = picture.info;
@@ -174,6 +178,7 @@ impl Job<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: second,
+            maps: Some(&maps),
             command: &self.command,
         };
         Ok(report.write(folder)?)
@@ -217,6 +222,16 @@ impl Job<'_> {
             total_variation,
         }))
     }
+}
+
+/// Classes that can be clicked in a picture's page: those asked about and the most probable ones.
+fn to_click(explanation: &Explanation) -> Vec<usize> {
+    let logits = &explanation.logits;
+    let mut likely: Vec<usize> = (0..logits.len()).collect();
+    likely.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    likely.truncate(CLICKABLE);
+    let asked = explanation.answers.iter().map(|answer| answer.asked);
+    asked.flat_map(|asked| [Some(asked.class), asked.contrast]).flatten().chain(likely).collect()
 }
 
 fn one(

@@ -26,6 +26,7 @@ fn without_arguments_the_embedded_photograph_is_explained() {
         "maps.npz",
         "panel.png",
         "rather-than-cup.png",
+        "report.html",
         "what-if-not.png",
         "why.png",
     ];

@@ -57,8 +57,8 @@ pub enum PictureError {
         /// What the content looks like, with its article: `"text"`, `"a HEIC picture"`, ...
         found: String,
     },
-    /// The picture has more than [`MAX_PIXELS`] pixels.
-    #[error("{name}: is {width} x {height} pixels; at most {MAX_PIXELS} pixels are read")]
+    /// The picture has more pixels than may be read: [`MAX_PIXELS`], or the caller's own limit.
+    #[error("{name}: is {width} x {height} pixels; at most {most} pixels are read")]
     TooLarge {
         /// The picture.
         name: String,
@@ -66,6 +66,8 @@ pub enum PictureError {
         width: usize,
         /// Stored height in pixels.
         height: usize,
+        /// The limit.
+        most: u64,
     },
     /// Decoding would take more memory than a picture of [`MAX_PIXELS`] can need.
     #[error("{name}: decoding this {format} picture would take too much memory")]

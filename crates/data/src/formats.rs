@@ -73,7 +73,12 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
 }
 
 /// Decodes `bytes` of any format but JPEG.
-pub(crate) fn decode(bytes: &[u8], format: Format, name: &str) -> Result<Stored, PictureError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    format: Format,
+    name: &str,
+    most: u64,
+) -> Result<Stored, PictureError> {
     let told = |error| tell(error, format.name, name);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC);
@@ -83,7 +88,7 @@ pub(crate) fn decode(bytes: &[u8], format: Format, name: &str) -> Result<Stored,
     let mut decoder = reader.into_decoder().map_err(told)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
-    check_size(width, height, format.name, name)?;
+    check_size(width, height, most, format.name, name)?;
     limits.reserve(decoder.total_bytes()).map_err(told)?;
     decoder.set_limits(limits).map_err(told)?;
 

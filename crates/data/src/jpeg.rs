@@ -20,7 +20,7 @@ use crate::picture::check_size;
 const FORMAT: &str = "jpeg";
 
 /// Decodes a JPEG.
-pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Stored, PictureError> {
+pub(crate) fn decode(bytes: &[u8], name: &str, most: u64) -> Result<Stored, PictureError> {
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::MAX)
@@ -31,7 +31,7 @@ pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Stored, PictureError> {
 
     decoder.decode_headers().map_err(told)?;
     let (width, height) = decoder.dimensions().unwrap_or((0, 0));
-    check_size(width, height, FORMAT, name)?;
+    check_size(width, height, most, FORMAT, name)?;
     if !reaches_its_end(bytes) {
         return Err(cut(name, None));
     }

@@ -46,7 +46,7 @@ pub use augment::Augmentation;
 pub use batches::{Batch, Batches, in_batches, read_batches};
 pub use error::PictureError;
 pub use list::{EXTENSIONS, ListError, find_pictures};
-pub use picture::{MAX_FILE_BYTES, MAX_PIXELS, Picture, PictureInfo, decode, read};
+pub use picture::{MAX_FILE_BYTES, MAX_PIXELS, Picture, PictureInfo, decode, decode_within, read};
 pub use set::{
     Held, LabelledSet, MAX_SET_BYTES, MatchedBy, Matching, OpenOptions, SetError, SetKind, Split,
     UnknownClass, held_out, match_classes,

@@ -94,6 +94,15 @@ pub fn read(path: &Path) -> Result<Picture, PictureError> {
 /// # Errors
 /// All variants of [`PictureError`] but those about the file itself.
 pub fn decode(bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
+    decode_within(bytes, name, MAX_PIXELS)
+}
+
+/// As [`decode`], for pictures from strangers: one of more than `most` pixels is refused by what its header says, before anything is decoded.
+///
+/// # Errors
+/// As [`decode`]; [`PictureError::TooLarge`] already beyond `most` pixels.
+pub fn decode_within(bytes: &[u8], name: &str, most: u64) -> Result<Picture, PictureError> {
+    let most = most.min(MAX_PIXELS);
     let name = name.to_owned();
     if bytes.is_empty() {
         return Err(PictureError::Empty { name });
@@ -104,8 +113,8 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
     };
 
     let stored = quiet_panic(|| match format.name {
-        "jpeg" => jpeg::decode(bytes, &name),
-        _ => formats::decode(bytes, format, &name),
+        "jpeg" => jpeg::decode(bytes, &name, most),
+        _ => formats::decode(bytes, format, &name, most),
     })
     .unwrap_or_else(|message| {
         Err(PictureError::Decoder { name: name.clone(), format: format.name, message })
@@ -118,10 +127,11 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
     })
 }
 
-/// Refuses a size of more than [`MAX_PIXELS`] pixels, or of none.
+/// Refuses a size of more than `most` pixels, or of none.
 pub(crate) fn check_size(
     width: usize,
     height: usize,
+    most: u64,
     format: &'static str,
     name: &str,
 ) -> Result<(), PictureError> {
@@ -132,7 +142,7 @@ pub(crate) fn check_size(
             format,
             source: format!("its size is {width} x {height} pixels").into(),
         }),
-        pixels if pixels > MAX_PIXELS => Err(PictureError::TooLarge { name, width, height }),
+        pixels if pixels > most => Err(PictureError::TooLarge { name, width, height, most }),
         _ => Ok(()),
     }
 }
@@ -207,13 +217,13 @@ mod tests {
 
     #[test]
     fn the_size_limit_is_exact() {
-        assert!(check_size(20_000, 10_000, "png", "a").is_ok());
+        assert!(check_size(20_000, 10_000, MAX_PIXELS, "png", "a").is_ok());
         assert!(matches!(
-            check_size(20_001, 10_000, "png", "a"),
+            check_size(20_001, 10_000, MAX_PIXELS, "png", "a"),
             Err(PictureError::TooLarge { width: 20_001, .. })
         ));
         assert!(matches!(
-            check_size(0, 5, "pnm", "a"),
+            check_size(0, 5, MAX_PIXELS, "pnm", "a"),
             Err(PictureError::Broken { format: "pnm", .. })
         ));
     }

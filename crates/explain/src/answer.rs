@@ -109,7 +109,7 @@ pub fn explain(
 }
 
 /// `CAM_b = sum_k alpha_bk A_k`: B x K weights give B maps of u x v.
-fn combine(alpha: ArrayView2<'_, f32>, observation: &Observation) -> Vec<Array2<f32>> {
+pub(crate) fn combine(alpha: ArrayView2<'_, f32>, observation: &Observation) -> Vec<Array2<f32>> {
     let activations = &observation.activations;
     let (channels, height, width) = activations.dim();
     let flat = activations.to_shape((channels, height * width));

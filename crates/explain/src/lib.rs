@@ -14,10 +14,12 @@
 //! look at.
 
 mod answer;
+mod classes;
 mod questions;
 mod softmax;
 
 pub use answer::{Answer, Display, Evidence, ExplainError, Explanation, explain};
+pub use classes::{ClassMaps, class_maps};
 pub use introspective_network::resize_bilinear;
 pub use questions::{Asked, Form, Question, QuestionError, Questions};
 pub use softmax::softmax;

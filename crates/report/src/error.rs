@@ -57,6 +57,18 @@ pub enum DrawError {
         /// The colour map.
         colormap: Colormap,
     },
+    /// A picture could not be encoded as PNG.
+    #[error("the picture cannot be encoded as PNG")]
+    Encode {
+        /// What the encoder said.
+        source: image::ImageError,
+    },
+    /// What a page shows could not be written as JSON.
+    #[error("the page's data cannot be written as JSON")]
+    Json {
+        /// What the serialiser said.
+        source: serde_json::Error,
+    },
     /// A panel of nothing.
     #[error("a panel needs at least one picture; found none")]
     NoTiles,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use introspective_explain::{Answer, Evidence, Explanation, Question, resize_bilinear};
+use introspective_explain::{Answer, ClassMaps, Evidence, Explanation, Question, resize_bilinear};
 use introspective_network::{ClassNames, Prepared, Preprocessing, Session};
 use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::archive::write_npz;
 use crate::colormap::Colormap;
 use crate::error::{DrawError, WriteError};
+use crate::explorer::{Explorer, facts};
 use crate::manifest::{
     Answered, Class, Manifest, SCHEMA_VERSION, Scored, SecondStage, Seen, Stored, TOOL,
 };
@@ -69,6 +70,8 @@ pub struct ExplanationReport<'a> {
     pub drawing: Drawing,
     /// What a second stage says, if there is one.
     pub second_stage: Option<SecondStage>,
+    /// Maps of the classes that may be clicked in `report.html`; without them there is none.
+    pub maps: Option<&'a ClassMaps>,
     /// The command line, for the manifest.
     pub command: &'a str,
 }
@@ -82,7 +85,7 @@ struct Drawn {
 }
 
 impl ExplanationReport<'_> {
-    /// Writes `why.png`, `what-if-not.png`, a `rather-than-<class>.png` a contrast, `panel.png`,
+    /// Writes `why.png`, `what-if-not.png`, a `rather-than-<class>.png` a contrast, `panel.png`, `report.html`,
     /// `maps.npz` and `manifest.json` into an existing folder, and returns the manifest.
     ///
     /// # Errors
@@ -109,9 +112,11 @@ impl ExplanationReport<'_> {
             let picture = self.panel(photo.view(), &drawn).map_err(draw_error)?;
             write_png(folder.join("panel.png"), picture.view())
         };
-        let (answers, (together, maps)) =
-            rayon::join(answers, || rayon::join(together, || self.write_maps(folder, &drawn)));
-        answers.and(together).and(maps)?;
+        let arrays = || self.write_maps(folder, &drawn);
+        let (answers, (together, (arrays, page))) = rayon::join(answers, || {
+            rayon::join(together, || rayon::join(arrays, || self.write_page(folder)))
+        });
+        answers.and(together).and(arrays).and(page)?;
 
         let manifest = self.manifest(drawn);
         manifest.write(folder)?;
@@ -200,6 +205,28 @@ impl ExplanationReport<'_> {
         panel(&tiles, Some(Legend { colormap: self.drawing.colormap, low, high }))
     }
 
+    /// `report.html`, where further questions can be asked.
+    fn write_page(&self, folder: &Path) -> Result<(), WriteError> {
+        let Some(maps) = self.maps else { return Ok(()) };
+        let asked = self.explanation.answers.first().map(|answer| answer.asked.class);
+        let explorer = Explorer {
+            subject: self.subject,
+            logits: self.explanation.logits.view(),
+            maps,
+            asked: asked.unwrap_or(self.explanation.predicted),
+            other: self.explanation.answers.iter().find_map(|answer| answer.asked.contrast),
+            classes: self.classes,
+            drawing: self.drawing,
+            second_stage: self.second_stage.clone(),
+            facts: facts(self.session, self.layer_shape, self.command),
+        };
+        let page = explorer
+            .page()
+            .map_err(|source| WriteError::Picture { path: folder.to_owned(), source })?;
+        let path = folder.join("report.html");
+        std::fs::write(&path, page).map_err(|source| WriteError::Io { path, source })
+    }
+
     fn write_maps(&self, folder: &Path, drawn: &[Drawn]) -> Result<(), WriteError> {
         let shown: Vec<String> = drawn.iter().map(|d| format!("{}_display", d.entry.map)).collect();
         let mut arrays = Vec::with_capacity(2 * drawn.len());
@@ -258,7 +285,9 @@ impl ExplanationReport<'_> {
         let classifier = session.classifier();
         let seen = subject.prepared.seen;
         let mut files: Vec<String> = drawn.iter().map(|d| d.entry.picture.clone()).collect();
-        files.extend(["panel.png", "maps.npz", "manifest.json"].map(str::to_owned));
+        let page = self.maps.map(|_| "report.html");
+        let usual = ["panel.png", "maps.npz", "manifest.json"];
+        files.extend(page.into_iter().chain(usual).map(str::to_owned));
         Manifest {
             schema_version: SCHEMA_VERSION,
             tool: TOOL,

@@ -31,6 +31,7 @@ mod colormap;
 mod error;
 mod evaluation;
 mod explanation;
+mod explorer;
 mod folder;
 mod kerning;
 pub mod manifest;
@@ -51,6 +52,7 @@ pub use evaluation::{
     training_curve,
 };
 pub use explanation::{Drawing, ExplanationReport, Subject};
+pub use explorer::{EXPLORER_CSS, EXPLORER_JS, Explorer, ExplorerData, facts};
 pub use folder::{Existing, FolderError, RunFolder, Staged};
 pub use names::unique_names;
 pub use overlay::{Style, UnknownStyle, overlay};

@@ -4,7 +4,7 @@
 ///
 /// Control characters, which neither HTML nor XML may hold, become the replacement character, and so do those that turn
 /// the direction of writing, by which a name could make the words beside it read otherwise.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

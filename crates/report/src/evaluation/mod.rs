@@ -5,6 +5,7 @@ mod conditions;
 mod conditions_plots;
 mod curves;
 mod html;
+pub(crate) use html::escape;
 mod page;
 mod svg;
 mod table;
