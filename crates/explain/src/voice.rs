@@ -1,7 +1,7 @@
 //! How uncertain an explanation is: the variance of all contrasts.
 
 use introspective_network::{Tap, bilinear_taps};
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip, s};
+use ndarray::{Array2, ArrayView2, ArrayView3, Zip, s};
 
 use crate::answer::is_constant;
 use crate::atlas::Atlas;
@@ -77,27 +77,28 @@ impl Voice {
 
 /// The variance (n - 1) over all maps but that of `except` of each pixel of the displayed maps; N x u x v to H x W.
 fn variance(maps: ArrayView3<'_, f32>, except: usize, height: usize, width: usize) -> Array2<f64> {
-    let (count, rows, columns) = maps.dim();
+    let (_, rows, columns) = maps.dim();
     if maps.is_empty() {
         return Array2::zeros((height, width));
     }
     let (down, across) = (bilinear_taps(rows, height), bilinear_taps(columns, width));
-    let (outer_down, outer_across) = (outermost(&down), outermost(&across));
-    let others = || (0..count).filter(|&class| class != except);
-    let scaled = |class: usize| {
-        let map = maps.index_axis(Axis(0), class);
-        let scale = Scale::of(map, &outer_down, &outer_across);
-        map.mapv(|value| scale.apply(value))
-    };
+    let mut scaler = Scaler::new(&down, &across);
+    let others = || maps.outer_iter().enumerate().filter(|&(class, _)| class != except);
+    let scales: Vec<Scale> = others().map(|(_, map)| scaler.scale(map)).collect();
+    let degrees = scales.len() as f64;
     let mut mean = Array2::<f64>::zeros((rows, columns));
-    for class in others() {
-        mean += &scaled(class);
+    for ((_, map), scale) in others().zip(&scales) {
+        Zip::from(&mut mean).and(map).for_each(|mean, &value| *mean += scale.apply(value));
     }
-    let degrees = others().count() as f64;
     mean /= degrees.max(1.0);
     let mut covariances = Covariances::zeros(rows, columns);
-    for class in others() {
-        covariances.add(&(scaled(class) - &mean));
+    let mut deviations = Array2::zeros((rows, columns));
+    for ((_, map), scale) in others().zip(&scales) {
+        Zip::from(&mut deviations)
+            .and(map)
+            .and(&mean)
+            .for_each(|deviation, &value, mean| *deviation = scale.apply(value) - mean);
+        covariances.add(&deviations);
     }
     covariances.divide((degrees - 1.0).max(1.0));
     Array2::from_shape_fn((height, width), |(y, x)| covariances.pixel(&down[y], &across[x]))
@@ -112,28 +113,51 @@ fn outermost(taps: &[Tap]) -> Vec<Tap> {
 
 /// What min-max scaling of a resized, rectified map does to the values that it was resized from. (The weights of a pixel
 /// sum to one, so that scaling before resizing is scaling after it.)
+#[derive(Clone, Copy)]
 struct Scale {
     low: f64,
-    /// `None` for an empty map.
-    range: Option<f64>,
+    /// One over the range; zero for an empty map.
+    factor: f64,
 }
 
 impl Scale {
-    fn of(map: ArrayView2<'_, f32>, down: &[Tap], across: &[Tap]) -> Self {
-        let empty = Self { low: 0.0, range: None };
+    fn apply(self, value: f32) -> f64 {
+        (f64::from(value.max(0.0)) - self.low) * self.factor
+    }
+}
+
+/// Finds scales without resizing.
+struct Scaler {
+    down: Vec<Tap>,
+    across: Vec<Tap>,
+    /// Each row of a map at the outermost columns.
+    mixed: Array2<f64>,
+}
+
+impl Scaler {
+    fn new(down: &[Tap], across: &[Tap]) -> Self {
+        let rows = down.last().map_or(0, |tap| tap.high + 1);
+        let (down, across) = (outermost(down), outermost(across));
+        let mixed = Array2::zeros((rows, across.len()));
+        Self { down, across, mixed }
+    }
+
+    fn scale(&mut self, map: ArrayView2<'_, f32>) -> Scale {
+        let empty = Scale { low: 0.0, factor: 0.0 };
         let least = map.fold(f32::INFINITY, |least, &value| least.min(value));
         let most = map.fold(f32::NEG_INFINITY, |most, &value| most.max(value));
         if is_constant(least, most) {
             return empty;
         }
-        let mix = |tap: &Tap, low: f64, high: f64| low + f64::from(tap.weight) * (high - low);
-        let at = |y: usize, x: usize| f64::from(map[[y, x]].max(0.0));
+        for (mut mixed, row) in self.mixed.outer_iter_mut().zip(map.outer_iter()) {
+            for (mixed, tap) in mixed.iter_mut().zip(&self.across) {
+                *mixed = mix(tap, row[tap.low].max(0.0).into(), row[tap.high].max(0.0).into());
+            }
+        }
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for row in down {
-            for column in across {
-                let above = mix(column, at(row.low, column.low), at(row.low, column.high));
-                let below = mix(column, at(row.high, column.low), at(row.high, column.high));
-                let value = mix(row, above, below);
+        for tap in &self.down {
+            for (&above, &below) in self.mixed.row(tap.low).iter().zip(self.mixed.row(tap.high)) {
+                let value = mix(tap, above, below);
                 (low, high) = (low.min(value), high.max(value));
             }
         }
@@ -141,12 +165,13 @@ impl Scale {
         if is_constant(low as f32, high as f32) || !range.is_finite() {
             return empty;
         }
-        Self { low, range: Some(range) }
+        Scale { low, factor: range.recip() }
     }
+}
 
-    fn apply(&self, value: f32) -> f64 {
-        self.range.map_or(0.0, |range| (f64::from(value.max(0.0)) - self.low) / range)
-    }
+/// As [`Tap::mix`], in double precision.
+fn mix(tap: &Tap, low: f64, high: f64) -> f64 {
+    low + f64::from(tap.weight) * (high - low)
 }
 
 /// Covariances of each position with itself and with the neighbours that a pixel can share with it. At the last row and
