@@ -4,8 +4,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context, Result};
 use introspective_data::Picture;
 use introspective_explain::{Questions, explain};
 use introspective_network::{
@@ -14,31 +13,24 @@ use introspective_network::{
 };
 use introspective_reflect::Method::Reflection;
 use introspective_reflect::{Disagreement, Head, largest, probabilities};
-use introspective_report::manifest::{
-    BatchEntry, BatchManifest, Manifest, Scored, SecondStage, Stored,
-};
-use introspective_report::{
-    Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
-};
+use introspective_report::manifest::{Manifest, Scored, SecondStage};
+use introspective_report::{Drawing, Existing, ExplanationReport, RunFolder, Subject};
 use ndarray::{Array1, ArrayView3, Axis};
-use serde_json::json;
 
 use crate::args::ExplainArgs;
 use crate::interrupt::Interrupt;
-use crate::pictures::{Images, ReadAhead};
+use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored};
+use crate::pictures::Images;
 use crate::preprocessing::preprocessing;
 use crate::run_folder;
 use crate::second::sensing::Reading;
-use crate::{advice, network, output, second};
+use crate::{network, output, second};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-out";
 
 /// ImageNet's class of cups.
 const CUP: usize = 968;
-
-/// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
-const WORTH_OPTIMISING: usize = 8;
 
 /// Explains every picture; one that cannot be explained does not stop the others.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
@@ -50,7 +42,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     // before the network is read, which may take long
     let folder = RunFolder::open(out(args), existing(args))?;
     let pictures = images.read_ahead();
-    let drawing = drawing(args)?;
+    let drawing = drawing(args.style, args.colormap.as_deref(), args.picture_size)?;
 
     // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
     let mut opened = ManuallyDrop::new(network::open(&args.network)?);
@@ -104,10 +96,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         drawing,
         command: output::command_line(),
     };
-    match &images {
-        Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
-        Images::Many(paths) => many(args, &job, &folder, pictures, paths, &interrupt),
-    }
+    let run = Run { folder: &folder, command: &job.command, json: args.json };
+    run.over(&job, &images, pictures, &interrupt)
 }
 
 fn out(args: &ExplainArgs) -> PathBuf {
@@ -131,14 +121,10 @@ struct Job<'a> {
     command: String,
 }
 
-impl Job<'_> {
-    /// Explains one picture into an existing folder. A panic becomes an error.
-    fn explain(&self, image: &str, picture: Result<Picture>, folder: &Path) -> Result<Manifest> {
-        output::without_panics(|| self.explain_unguarded(image, picture?, folder))
-            .unwrap_or_else(|panic| Err(anyhow!(panic)))
-    }
+impl Work for Job<'_> {
+    type Manifest = Manifest;
 
-    fn explain_unguarded(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
+    fn work(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
         let prepared = self.preprocessing.apply(picture.pixels.view())?;
         let observation = self.session.observe(prepared.input.view())?;
         let second = self.reflect(&observation, prepared.input.view())?;
@@ -152,16 +138,9 @@ impl Job<'_> {
         let explanation = explain(self.session, &observation, &questions)?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
-        let info = picture.info;
         let subject = Subject {
             image: image.to_owned(),
-            stored: Stored {
-                width: info.width,
-                height: info.height,
-                format: info.format,
-                colour: info.colour,
-                orientation: info.orientation,
-            },
+            stored: stored(picture.info),
             pixels: picture.pixels.view(),
             preprocessing: self.preprocessing,
             prepared: &prepared,
@@ -179,6 +158,33 @@ impl Job<'_> {
         Ok(report.write(folder)?)
     }
 
+    fn explanation(manifest: &Manifest) -> &Manifest {
+        manifest
+    }
+
+    fn say(&self, manifest: &Manifest, place: &Path) -> Result<()> {
+        let top: Vec<String> = manifest
+            .top5
+            .iter()
+            .take(3)
+            .map(|s| format!("{} {:.3}", self.classes.short(s.index), s.probability))
+            .collect();
+        output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
+        if let Some(second) = &manifest.second_stage {
+            let class = self.classes.short(second.prediction.index);
+            let says = if second.agrees { "agrees" } else { "disagrees" };
+            let p = second.prediction.probability;
+            output::line(&format!("  on reflection: {class} {p:.3} (the second stage {says})"))?;
+        }
+        let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
+        for question in &manifest.questions {
+            output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
+        }
+        output::line(&format!("  {}", place.join("panel.png").display()))
+    }
+}
+
+impl Job<'_> {
     /// What the second stage says of the picture.
     fn reflect(
         &self,
@@ -217,155 +223,6 @@ impl Job<'_> {
             total_variation,
         }))
     }
-}
-
-fn one(
-    args: &ExplainArgs,
-    job: &Job<'_>,
-    folder: &RunFolder,
-    mut pictures: ReadAhead,
-) -> Result<ExitCode> {
-    let (name, picture) = pictures.next().context("the picture could not be read")?;
-    let staged = folder.stage()?;
-    match job.explain(&name, picture, staged.path()) {
-        Ok(manifest) => {
-            let place = staged.commit_into(None)?;
-            print(args, job.classes, &manifest, &place)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) if args.json => {
-            failed(args, &name, &error)?;
-            Ok(ExitCode::from(2))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn many(
-    args: &ExplainArgs,
-    job: &Job<'_>,
-    folder: &RunFolder,
-    pictures: ReadAhead,
-    paths: &[PathBuf],
-    interrupt: &Interrupt,
-) -> Result<ExitCode> {
-    let progress = progress(args, paths.len());
-    let mut entries = Vec::with_capacity(paths.len());
-    let mut failures = 0;
-    let mut unheard = None;
-    // Whoever reads stdout may go away, or its disk be full: that does not stop the pictures still to come.
-    for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
-        let staged = folder.stage()?;
-        match job.explain(&name, picture, staged.path()) {
-            Ok(manifest) => {
-                let place = staged.commit_into(Some(&stem))?;
-                let printed = progress.suspend(|| print(args, job.classes, &manifest, &place));
-                unheard = unheard.or(printed.err());
-                entries.push(BatchEntry::Explained {
-                    image: name,
-                    folder: stem,
-                    prediction: manifest.prediction,
-                });
-            }
-            Err(error) => {
-                failures += 1;
-                unheard = unheard.or(progress.suspend(|| failed(args, &name, &error)).err());
-                entries.push(BatchEntry::Failed { image: name, error: output::chain(&error) });
-            }
-        }
-        progress.inc(1);
-        if interrupt.came() {
-            break;
-        }
-    }
-    progress.finish_and_clear();
-    let done = entries.len();
-    if failures == done {
-        // nothing was committed, so an earlier run stays
-        eprintln!("error: none of {failures} pictures could be explained");
-        return Ok(ExitCode::from(2));
-    }
-    let index = BatchManifest::new(&job.command, entries);
-    let staged = folder.stage()?;
-    index.write(staged.path())?;
-    staged.commit_into(None)?;
-    if let Some(error) = unheard.filter(|error| !output::is_broken_pipe(error)) {
-        return Err(error);
-    }
-    if done < paths.len() {
-        eprintln!("interrupted after {done} of {} pictures; those are in place", paths.len());
-        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
-    }
-    if failures > 0 {
-        eprintln!("error: {failures} of {} pictures could not be explained", paths.len());
-        return Ok(ExitCode::from(2));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A bar on stderr, absent when it is no terminal or with `--json`.
-fn progress(args: &ExplainArgs, count: usize) -> ProgressBar {
-    if args.json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(count as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// A finished picture: its manifest as a line of JSON, or the answers in words.
-fn print(
-    args: &ExplainArgs,
-    classes: &ClassNames,
-    manifest: &Manifest,
-    place: &Path,
-) -> Result<()> {
-    if args.json {
-        return output::line(&serde_json::to_string(manifest)?);
-    }
-    let top: Vec<String> = manifest
-        .top5
-        .iter()
-        .take(3)
-        .map(|s| format!("{} {:.3}", classes.short(s.index), s.probability))
-        .collect();
-    output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
-    if let Some(second) = &manifest.second_stage {
-        let class = classes.short(second.prediction.index);
-        let says = if second.agrees { "agrees" } else { "disagrees" };
-        let p = second.prediction.probability;
-        output::line(&format!("  on reflection: {class} {p:.3} (the second stage {says})"))?;
-    }
-    let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
-    for question in &manifest.questions {
-        output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
-    }
-    output::line(&format!("  {}", place.join("panel.png").display()))
-}
-
-/// A picture that could not be explained: a line of JSON, or words on stderr.
-fn failed(args: &ExplainArgs, name: &str, error: &anyhow::Error) -> Result<()> {
-    if args.json {
-        return output::line(&json!({"image": name, "error": output::chain(error)}).to_string());
-    }
-    // errors about the file itself begin with its name, those about the network do not
-    let text = output::chain(error);
-    let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-    eprintln!("error: {name}: {text}");
-    if let Some(advice) = advice::for_error(error) {
-        eprintln!("  {advice}");
-    }
-    Ok(())
-}
-
-fn drawing(args: &ExplainArgs) -> Result<Drawing> {
-    let style = Style::from(args.style);
-    let colormap = match &args.colormap {
-        Some(name) => name.parse()?,
-        None => style.default_colormap(),
-    };
-    style.check(colormap)?;
-    Ok(Drawing { style, colormap, picture_size: args.picture_size as usize })
 }
 
 fn questions(args: &ExplainArgs, classes: &ClassNames) -> Result<Questions> {

@@ -30,6 +30,12 @@ impl Ranked {
 }
 
 impl Atlas {
+    /// How many of the N - 1 contrast maps are empty ([`Answer::is_empty`](crate::Answer::is_empty)).
+    pub fn empty_contrasts(&self) -> usize {
+        let others = self.others().into_iter();
+        others.filter(|&class| extremes(self.map(&self.rather_than, class)).is_none()).count()
+    }
+
     /// The first `count` contrasts in the order in which they add something to be seen.
     ///
     /// The distance of two maps is `1 - r`, r being Pearson's correlation of the rectified maps over the u v positions:
@@ -85,16 +91,19 @@ impl Atlas {
 
 /// A rectified map without its mean and of length one; `None` for a constant one.
 fn shape(map: ArrayView2<'_, f32>) -> Option<Array1<f32>> {
-    let low = map.fold(f32::INFINITY, |low, &value| low.min(value));
-    let high = map.fold(f32::NEG_INFINITY, |high, &value| high.max(value));
-    if is_constant(low, high) {
-        return None;
-    }
+    let (_, high) = extremes(map)?;
     // of values up to one no square overflows
     let values: Array1<f64> = map.iter().map(|&v| f64::from(v.max(0.0) / high)).collect();
     let centered = &values - values.mean()?;
     let length = centered.dot(&centered).sqrt();
     (length > 0.0).then(|| centered.mapv(|value| (value / length) as f32))
+}
+
+/// The smallest and the largest value of a map; `None` if the rectified map is constant.
+fn extremes(map: ArrayView2<'_, f32>) -> Option<(f32, f32)> {
+    let low = map.fold(f32::INFINITY, |low, &value| low.min(value));
+    let high = map.fold(f32::NEG_INFINITY, |high, &value| high.max(value));
+    (!is_constant(low, high)).then_some((low, high))
 }
 
 /// `1 - r`, in [0, 2].
