@@ -1,5 +1,6 @@
 //! Flags.
 
+mod atlas;
 mod corrupt;
 mod second_stage;
 mod study;
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use introspective_network::{Interpolation, RuntimeChoice};
 use introspective_report::{Colormap, Style};
 
+pub use self::atlas::AtlasArgs;
 pub use self::corrupt::CorruptArgs;
 pub use self::second_stage::{AugmentArg, EvaluateArgs, FitArgs, PredictArgs, RunArgs, SplitArg};
 pub use self::study::{RecognitionArgs, StudyCommand};
@@ -29,6 +31,8 @@ pub struct Args {
 pub enum Command {
     /// Explain pictures: the three questions as heat maps, and the numbers behind them.
     Explain(Box<ExplainArgs>),
+    /// The maps of all classes at once: which contrasts differ, and how uncertain the explanation is.
+    Atlas(Box<AtlasArgs>),
     /// Fit the second stage: the classifier is run once over the training pictures, then a small network learns
     /// to read the gradients of its questions.
     Fit(Box<FitArgs>),

@@ -4,32 +4,21 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context, Result};
 use introspective_data::Picture;
 use introspective_explain::{Explanation, Questions, class_maps, explain};
-use introspective_network::{
-    ClassNames, Extractor, ExtractorOptions, Observation, Preprocessing, Session, SessionOptions,
-    Statistics, Threads,
-};
-use introspective_reflect::Method::Reflection;
-use introspective_reflect::{Disagreement, Head, largest, probabilities};
-use introspective_report::manifest::{
-    BatchEntry, BatchManifest, Manifest, Scored, SecondStage, Stored,
-};
-use introspective_report::{
-    Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
-};
-use ndarray::{Array1, ArrayView3, Axis};
-use serde_json::json;
+use introspective_network::{ClassNames, Preprocessing, Session, SessionOptions, Threads};
+use introspective_report::manifest::Manifest;
+use introspective_report::{Drawing, Existing, ExplanationReport, RunFolder, Subject};
 
 use crate::args::ExplainArgs;
 use crate::interrupt::Interrupt;
-use crate::pictures::{Images, ReadAhead};
+use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored};
+use crate::pictures::Images;
 use crate::preprocessing::preprocessing;
 use crate::run_folder;
-use crate::second::sensing::Reading;
-use crate::{advice, network, output, second};
+use crate::second::opinion::Opinion;
+use crate::{network, output, second};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-out";
@@ -39,9 +28,6 @@ const CUP: usize = 968;
 
 /// How many of the most probable classes can be clicked in a picture's page.
 const CLICKABLE: usize = 10;
-
-/// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
-const WORTH_OPTIMISING: usize = 8;
 
 /// Explains every picture; one that cannot be explained does not stop the others.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
@@ -53,7 +39,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     // before the network is read, which may take long
     let folder = RunFolder::open(out(args), existing(args))?;
     let pictures = images.read_ahead();
-    let drawing = drawing(args)?;
+    let drawing = drawing(args.style, args.colormap.as_deref(), args.picture_size)?;
 
     // the process ends after this, and giving the weights back piece by piece takes a tenth of its time
     let mut opened = ManuallyDrop::new(network::open(&args.network)?);
@@ -74,32 +60,19 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let second = second::head::find(args.head.as_deref(), &args.network, || {
         Ok(second::head::Fits::classifier(classifier, &preprocessing)?)
     })?;
-    let reading = second.as_ref().map(|(head, _)| Reading::of(head)).unwrap_or_default();
+    let optimise = images.count() >= WORTH_OPTIMISING;
     let options = SessionOptions {
         layer: args.layer.clone(),
-        penultimate: second.is_some(),
-        stages: reading.stages,
         threads: threads.map(Threads::new),
-        optimise: images.count() >= WORTH_OPTIMISING,
+        optimise,
         ..SessionOptions::default()
     };
+    let options = Opinion::wants(second.as_ref().map(|(head, _)| head), options);
     let session = ManuallyDrop::new(Session::new(classifier, &options)?);
-
-    let own = match reading.own {
-        Some(share) => Some(Extractor::new(
-            classifier,
-            &ExtractorOptions {
-                threads: threads.map(Threads::new),
-                optimise: images.count() >= WORTH_OPTIMISING,
-                statistics: Statistics::Own(share),
-                stages: false,
-            },
-        )?),
-        None => None,
-    };
+    let opinion =
+        second.map(|found| Opinion::new(found, classifier, threads.map(Threads::new), optimise));
     let job = Job {
-        second: second.as_ref(),
-        own: own.as_ref(),
+        opinion: opinion.transpose()?,
         session: &session,
         classes: &classes,
         preprocessing: &preprocessing,
@@ -107,10 +80,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         drawing,
         command: output::command_line(),
     };
-    match &images {
-        Images::Sample | Images::One(_) => one(args, &job, &folder, pictures),
-        Images::Many(paths) => many(args, &job, &folder, pictures, paths, &interrupt),
-    }
+    let run = Run { folder: &folder, command: &job.command, json: args.json };
+    run.over(&job, &images, pictures, &interrupt)
 }
 
 fn out(args: &ExplainArgs) -> PathBuf {
@@ -123,9 +94,7 @@ fn existing(args: &ExplainArgs) -> Existing {
 
 /// Everything that is the same for all pictures.
 struct Job<'a> {
-    second: Option<&'a (Head, PathBuf)>,
-    /// The pass with the picture's own statistics, if the second stage reads one.
-    own: Option<&'a Extractor<'a>>,
+    opinion: Option<Opinion<'a>>,
     session: &'a Session<'a>,
     classes: &'a ClassNames,
     preprocessing: &'a Preprocessing,
@@ -134,17 +103,16 @@ struct Job<'a> {
     command: String,
 }
 
-impl Job<'_> {
-    /// Explains one picture into an existing folder. A panic becomes an error.
-    fn explain(&self, image: &str, picture: Result<Picture>, folder: &Path) -> Result<Manifest> {
-        output::without_panics(|| self.explain_unguarded(image, picture?, folder))
-            .unwrap_or_else(|panic| Err(anyhow!(panic)))
-    }
+impl Work for Job<'_> {
+    type Manifest = Manifest;
 
-    fn explain_unguarded(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
+    fn work(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
         let prepared = self.preprocessing.apply(picture.pixels.view())?;
         let observation = self.session.observe(prepared.input.view())?;
-        let second = self.reflect(&observation, prepared.input.view())?;
+        let second = match &self.opinion {
+            Some(opinion) => Some(opinion.of(&observation, prepared.input.view(), self.classes)?),
+            None => None,
+        };
         // where the stages differ, that is the question
         let mut questions = self.questions.clone();
         if let Some(second) = second.as_ref().filter(|second| !second.agrees)
@@ -156,16 +124,9 @@ impl Job<'_> {
         let maps = class_maps(self.session, &observation, &to_click(&explanation))?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
-        let info = picture.info;
         let subject = Subject {
             image: image.to_owned(),
-            stored: Stored {
-                width: info.width,
-                height: info.height,
-                format: info.format,
-                colour: info.colour,
-                orientation: info.orientation,
-            },
+            stored: stored(picture.info),
             pixels: picture.pixels.view(),
             preprocessing: self.preprocessing,
             prepared: &prepared,
@@ -184,43 +145,29 @@ impl Job<'_> {
         Ok(report.write(folder)?)
     }
 
-    /// What the second stage says of the picture.
-    fn reflect(
-        &self,
-        observation: &Observation,
-        input: ArrayView3<'_, f32>,
-    ) -> Result<Option<SecondStage>> {
-        let (Some((head, path)), Some(h)) = (self.second, &observation.penultimate) else {
-            return Ok(None);
-        };
-        let z = &observation.logits;
-        let mut row: Vec<f32> = h.iter().chain(&observation.stages).copied().collect();
-        if let Some(own) = self.own {
-            let pass = own.extract(input.insert_axis(Axis(0)))?;
-            row.extend(&pass.h);
+    fn explanation(manifest: &Manifest) -> &Manifest {
+        manifest
+    }
+
+    fn say(&self, manifest: &Manifest, place: &Path) -> Result<()> {
+        let top: Vec<String> = manifest
+            .top5
+            .iter()
+            .take(3)
+            .map(|s| format!("{} {:.3}", self.classes.short(s.index), s.probability))
+            .collect();
+        output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
+        if let Some(second) = &manifest.second_stage {
+            let class = self.classes.short(second.prediction.index);
+            let says = if second.agrees { "agrees" } else { "disagrees" };
+            let p = second.prediction.probability;
+            output::line(&format!("  on reflection: {class} {p:.3} (the second stage {says})"))?;
         }
-        let row = Array1::from(row);
-        let (rows, logits) = (row.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
-        let second = head.logits(Reflection, 0, &head.statistics, rows, logits);
-        let second = second.context("the head has no network H")?.row(0).to_owned();
-        let Disagreement { classes_differ, total_variation } =
-            Disagreement::between(z.view(), second.view());
-        let p = probabilities(second.view());
-        let mut order: Vec<usize> = (0..p.len()).collect();
-        order.sort_by(|&a, &b| second[b].total_cmp(&second[a]).then(a.cmp(&b)));
-        let scored = |index: usize| Scored {
-            index,
-            name: self.classes.name(index).to_owned(),
-            logit: second[index],
-            probability: p[index],
-        };
-        Ok(Some(SecondStage {
-            head: path.display().to_string(),
-            prediction: scored(largest(second.view())),
-            top5: order.into_iter().take(5).map(scored).collect(),
-            agrees: !classes_differ,
-            total_variation,
-        }))
+        let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
+        for question in &manifest.questions {
+            output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
+        }
+        output::line(&format!("  {}", place.join("panel.png").display()))
     }
 }
 
@@ -232,155 +179,6 @@ fn to_click(explanation: &Explanation) -> Vec<usize> {
     likely.truncate(CLICKABLE);
     let asked = explanation.answers.iter().map(|answer| answer.asked);
     asked.flat_map(|asked| [Some(asked.class), asked.contrast]).flatten().chain(likely).collect()
-}
-
-fn one(
-    args: &ExplainArgs,
-    job: &Job<'_>,
-    folder: &RunFolder,
-    mut pictures: ReadAhead,
-) -> Result<ExitCode> {
-    let (name, picture) = pictures.next().context("the picture could not be read")?;
-    let staged = folder.stage()?;
-    match job.explain(&name, picture, staged.path()) {
-        Ok(manifest) => {
-            let place = staged.commit_into(None)?;
-            print(args, job.classes, &manifest, &place)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) if args.json => {
-            failed(args, &name, &error)?;
-            Ok(ExitCode::from(2))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn many(
-    args: &ExplainArgs,
-    job: &Job<'_>,
-    folder: &RunFolder,
-    pictures: ReadAhead,
-    paths: &[PathBuf],
-    interrupt: &Interrupt,
-) -> Result<ExitCode> {
-    let progress = progress(args, paths.len());
-    let mut entries = Vec::with_capacity(paths.len());
-    let mut failures = 0;
-    let mut unheard = None;
-    // Whoever reads stdout may go away, or its disk be full: that does not stop the pictures still to come.
-    for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
-        let staged = folder.stage()?;
-        match job.explain(&name, picture, staged.path()) {
-            Ok(manifest) => {
-                let place = staged.commit_into(Some(&stem))?;
-                let printed = progress.suspend(|| print(args, job.classes, &manifest, &place));
-                unheard = unheard.or(printed.err());
-                entries.push(BatchEntry::Explained {
-                    image: name,
-                    folder: stem,
-                    prediction: manifest.prediction,
-                });
-            }
-            Err(error) => {
-                failures += 1;
-                unheard = unheard.or(progress.suspend(|| failed(args, &name, &error)).err());
-                entries.push(BatchEntry::Failed { image: name, error: output::chain(&error) });
-            }
-        }
-        progress.inc(1);
-        if interrupt.came() {
-            break;
-        }
-    }
-    progress.finish_and_clear();
-    let done = entries.len();
-    if failures == done {
-        // nothing was committed, so an earlier run stays
-        eprintln!("error: none of {failures} pictures could be explained");
-        return Ok(ExitCode::from(2));
-    }
-    let index = BatchManifest::new(&job.command, entries);
-    let staged = folder.stage()?;
-    index.write(staged.path())?;
-    staged.commit_into(None)?;
-    if let Some(error) = unheard.filter(|error| !output::is_broken_pipe(error)) {
-        return Err(error);
-    }
-    if done < paths.len() {
-        eprintln!("interrupted after {done} of {} pictures; those are in place", paths.len());
-        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
-    }
-    if failures > 0 {
-        eprintln!("error: {failures} of {} pictures could not be explained", paths.len());
-        return Ok(ExitCode::from(2));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A bar on stderr, absent when it is no terminal or with `--json`.
-fn progress(args: &ExplainArgs, count: usize) -> ProgressBar {
-    if args.json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(count as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// A finished picture: its manifest as a line of JSON, or the answers in words.
-fn print(
-    args: &ExplainArgs,
-    classes: &ClassNames,
-    manifest: &Manifest,
-    place: &Path,
-) -> Result<()> {
-    if args.json {
-        return output::line(&serde_json::to_string(manifest)?);
-    }
-    let top: Vec<String> = manifest
-        .top5
-        .iter()
-        .take(3)
-        .map(|s| format!("{} {:.3}", classes.short(s.index), s.probability))
-        .collect();
-    output::line(&format!("{}: {}", manifest.image, top.join(", ")))?;
-    if let Some(second) = &manifest.second_stage {
-        let class = classes.short(second.prediction.index);
-        let says = if second.agrees { "agrees" } else { "disagrees" };
-        let p = second.prediction.probability;
-        output::line(&format!("  on reflection: {class} {p:.3} (the second stage {says})"))?;
-    }
-    let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
-    for question in &manifest.questions {
-        output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
-    }
-    output::line(&format!("  {}", place.join("panel.png").display()))
-}
-
-/// A picture that could not be explained: a line of JSON, or words on stderr.
-fn failed(args: &ExplainArgs, name: &str, error: &anyhow::Error) -> Result<()> {
-    if args.json {
-        return output::line(&json!({"image": name, "error": output::chain(error)}).to_string());
-    }
-    // errors about the file itself begin with its name, those about the network do not
-    let text = output::chain(error);
-    let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-    eprintln!("error: {name}: {text}");
-    if let Some(advice) = advice::for_error(error) {
-        eprintln!("  {advice}");
-    }
-    Ok(())
-}
-
-fn drawing(args: &ExplainArgs) -> Result<Drawing> {
-    let style = Style::from(args.style);
-    let colormap = match &args.colormap {
-        Some(name) => name.parse()?,
-        None => style.default_colormap(),
-    };
-    style.check(colormap)?;
-    Ok(Drawing { style, colormap, picture_size: args.picture_size as usize })
 }
 
 fn questions(args: &ExplainArgs, classes: &ClassNames) -> Result<Questions> {

@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod atlas;
 mod corrupt;
 mod evaluate;
 mod explain;
@@ -14,6 +15,7 @@ mod layers;
 mod models;
 mod network;
 mod output;
+mod per_picture;
 mod pictures;
 mod predict;
 mod preprocessing;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     }
     let run = || match &args.command {
         Command::Explain(args) => explain::run(args),
+        Command::Atlas(args) => atlas::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::picture::{MAX_FILE_BYTES, MAX_PIXELS};
+use crate::picture::MAX_FILE_BYTES;
 
 /// The formats that are read, for messages.
 const READABLE: &str = "PNG, JPEG, WebP, BMP, GIF, TIFF and PNM are";
@@ -57,7 +57,7 @@ pub enum PictureError {
         /// What the content looks like, with its article: `"text"`, `"a HEIC picture"`, ...
         found: String,
     },
-    /// The picture has more pixels than may be read: [`MAX_PIXELS`], or the caller's own limit.
+    /// The picture has more pixels than may be read: [`MAX_PIXELS`](crate::MAX_PIXELS), or the caller's own limit.
     #[error("{name}: is {width} x {height} pixels; at most {most} pixels are read")]
     TooLarge {
         /// The picture.
@@ -69,7 +69,7 @@ pub enum PictureError {
         /// The limit.
         most: u64,
     },
-    /// Decoding would take more memory than a picture of [`MAX_PIXELS`] can need.
+    /// Decoding would take more memory than a picture of [`MAX_PIXELS`](crate::MAX_PIXELS) can need.
     #[error("{name}: decoding this {format} picture would take too much memory")]
     TooMuchMemory {
         /// The picture.

@@ -129,7 +129,8 @@ impl Answer {
         let low = map.iter().copied().fold(f32::INFINITY, f32::min);
         let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let range = high - low;
-        let empty = self.is_empty() || !(range.is_finite() && range > 0.0);
+        // shrinking may pass over all that differed
+        let empty = self.is_empty() || is_constant(low, high) || !range.is_finite();
         map.mapv_inplace(|v| if empty { 0.0 } else { (v - low) / range });
         Display { map, empty }
     }
@@ -138,8 +139,7 @@ impl Answer {
     /// largest value. (Upsampling a constant rounds too, and min-max would stretch that to a pattern.)
     pub fn is_empty(&self) -> bool {
         let (low, high) = self.range();
-        let (low, high) = (low.max(0.0), high.max(0.0));
-        high - low <= 1e-6 * high
+        is_constant(low, high)
     }
 
     /// How much of the raw map is positive.
@@ -163,6 +163,12 @@ impl Answer {
             .iter()
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
     }
+}
+
+/// Whether a raw map between `low` and `high` is constant once it is rectified ([`Answer::is_empty`]).
+pub(crate) fn is_constant(low: f32, high: f32) -> bool {
+    let (low, high) = (low.max(0.0), high.max(0.0));
+    high - low <= 1e-6 * high
 }
 
 #[cfg(test)]

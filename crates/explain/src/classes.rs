@@ -4,6 +4,7 @@ use introspective_network::{Observation, Session};
 use ndarray::{Array2, Array3, ArrayView1, Axis};
 
 use crate::answer::{ExplainError, combine};
+use crate::atlas::Atlas;
 use crate::questions::largest;
 use crate::softmax::softmax;
 
@@ -13,7 +14,7 @@ use crate::softmax::softmax;
 /// rather than Q?* is `mean - (CAM_Q - CAM_P)`, and of another class *Why C, rather than Q?* is `CAM_C - CAM_Q`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassMaps {
-    /// Which classes; the predicted one is always among them.
+    /// Which classes; the predicted one P is the first.
     pub classes: Vec<usize>,
     /// `CAM_c` of each, in this order, n x u x v.
     pub cam: Array3<f32>,
@@ -59,6 +60,24 @@ pub fn class_maps(
     Ok(ClassMaps { classes: wanted, cam, mean })
 }
 
+impl Atlas {
+    /// Of its maps those of these classes, and of the predicted one, which comes first. Classes that do not exist are left out.
+    pub fn class_maps(&self, classes: &[usize]) -> ClassMaps {
+        let mut wanted = vec![self.predicted];
+        let mut taken = vec![false; self.classes()];
+        for &class in classes {
+            let new = taken.get_mut(class).is_some_and(|taken| !std::mem::replace(taken, true));
+            if new && class != self.predicted {
+                wanted.push(class);
+            }
+        }
+        let cam = self.cam.select(Axis(0), &wanted);
+        // the row of P is that sum, see the field
+        let mean = self.rather_than.index_axis(Axis(0), self.predicted).to_owned();
+        ClassMaps { classes: wanted, cam, mean }
+    }
+}
+
 /// The upstream row of `sum_{c != P} p_c (CAM_c - CAM_P)`; nothing cancels in it when p_P is near one.
 fn mean_row(logits: ArrayView1<'_, f32>, predicted: usize) -> ndarray::Array1<f32> {
     let p = softmax(logits);
@@ -69,4 +88,39 @@ fn mean_row(logits: ArrayView1<'_, f32>, predicted: usize) -> ndarray::Array1<f3
         *own = -others as f32;
     }
     row
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ndarray::{Array2, array};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::atlas::tests::any;
+
+    #[test]
+    fn the_row_of_the_mean_does_not_cancel() {
+        let row = mean_row(array![40.0f32, 0.0, 0.0].view(), 0);
+        let p = (-40f64).exp();
+        assert!((f64::from(row[1]) / p - 1.0).abs() < 1e-5);
+        assert!((f64::from(row[0]) / (-2.0 * p) - 1.0).abs() < 1e-5);
+    }
+
+    proptest! {
+        /// What a page makes of these maps is what the atlas says.
+        #[test]
+        fn contrasts_are_sums_of_class_maps(atlas in any(6.0)) {
+            let maps = atlas.class_maps(&[0, 1, 99, 0]);
+            prop_assert_eq!(maps.classes[0], atlas.predicted);
+            prop_assert_eq!(maps.classes.len(), 2 + usize::from(atlas.predicted > 1));
+            let own = maps.cam.index_axis(Axis(0), 0);
+            for (place, &class) in maps.classes.iter().enumerate().skip(1) {
+                let other = maps.cam.index_axis(Axis(0), place);
+                let page: Array2<f32> = &maps.mean - &(&other - &own);
+                let answer = atlas.rather_than(class).unwrap();
+                prop_assert!(page.iter().zip(&answer.raw).all(|(a, b)| (a - b).abs() < 1e-5));
+            }
+        }
+    }
 }

@@ -12,14 +12,23 @@
 //! [`Questions`] says what is asked, [`explain`] answers it for a picture that a
 //! [`Session`](introspective_network::Session) has observed, and [`Answer::display`] makes a map to
 //! look at.
+//!
+//! [`atlas`] gives the maps of all classes at once ([`Atlas`]): which contrasts differ ([`Atlas::ranking`]), and where they
+//! do ([`Atlas::voice`], the uncertainty of the explanation).
 
 mod answer;
+mod atlas;
 mod classes;
 mod questions;
+mod ranking;
 mod softmax;
+mod voice;
 
 pub use answer::{Answer, Display, Evidence, ExplainError, Explanation, explain};
+pub use atlas::{Atlas, atlas};
 pub use classes::{ClassMaps, class_maps};
 pub use introspective_network::resize_bilinear;
 pub use questions::{Asked, Form, Question, QuestionError, Questions};
+pub use ranking::Ranked;
 pub use softmax::softmax;
+pub use voice::Voice;

@@ -20,19 +20,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Open a network of your own (PyTorch's weights, timm's folders, ONNX files), and ask for the gradient of every class
-//! at once (at a layer with a closed form this is one small matrix product):
+//! Open a network of your own (PyTorch's weights, timm's folders, ONNX files), and ask about every class at once (at a
+//! layer with a closed form these are a few small matrix products):
 //!
 //! ```no_run
-//! use introspective::{Opened, Session, SessionOptions};
+//! use introspective::{Opened, Session, SessionOptions, atlas};
 //!
 //! let classifier = Opened::from_path("resnet50.pth".as_ref(), None)?.classifier;
-//! let options = SessionOptions { layer: Some("layer3".to_owned()), ..SessionOptions::default() };
-//! let session = Session::new(&classifier, &options)?;
+//! let session = Session::new(&classifier, &SessionOptions::default())?;
 //! # let input = ndarray::Array3::<f32>::zeros((3, 224, 224));
-//! let observation = session.observe(input.view())?;
-//! let everything = ndarray::Array2::eye(classifier.classes());
-//! let alpha = session.alpha(&observation, everything.view())?; // classes x channels
+//! let atlas = atlas(&session, &session.observe(input.view())?)?;
+//! let contrasts = atlas.rather_than.view(); // classes x 7 x 7: Why P, rather than Q? for every Q
+//! let different = atlas.ranking(10); // those whose maps differ
+//! let uncertainty = atlas.voice(224, 224).expect("three classes or more").map;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -71,8 +71,8 @@ pub use introspective_corrupt as corrupt;
 pub use introspective_data as data;
 pub use introspective_data::{Picture, PictureError, PictureInfo, decode, find_pictures, read};
 pub use introspective_explain::{
-    Answer, Asked, Display, Evidence, ExplainError, Explanation, Form, Question, QuestionError,
-    Questions, explain, resize_bilinear, softmax,
+    Answer, Asked, Atlas, Display, Evidence, ExplainError, Explanation, Form, Question,
+    QuestionError, Questions, Ranked, Voice, atlas, explain, resize_bilinear, softmax,
 };
 /// Metrics of classifiers, temperatures, and methods against each other with intervals.
 pub use introspective_measure as measure;

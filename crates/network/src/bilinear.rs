@@ -35,28 +35,28 @@ pub fn resize_bilinear(map: ArrayView2<f32>, height: usize, width: usize) -> Arr
     resized
 }
 
-/// Where one output of an axis lies among the inputs.
+/// Where one output of an axis of [`resize_bilinear`] lies among the inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Tap {
+pub struct Tap {
     /// The input at or below it.
-    pub(crate) low: usize,
+    pub low: usize,
     /// The input above it; `low` itself at the end of the axis.
-    pub(crate) high: usize,
+    pub high: usize,
     /// Share of `high`, 0..1.
-    pub(crate) weight: f32,
+    pub weight: f32,
 }
 
 impl Tap {
-    /// The value between the two inputs.
-    pub(crate) fn mix(&self, low: f32, high: f32) -> f32 {
+    /// The value between the two inputs: `(1 - weight) low + weight high`.
+    pub fn mix(&self, low: f32, high: f32) -> f32 {
         (1.0 - self.weight) * low + self.weight * high
     }
 }
 
-/// The taps of all `output` positions over `input` inputs; `input` must not be 0.
-pub(crate) fn taps(input: usize, output: usize) -> Vec<Tap> {
+/// The taps of all `output` positions of an axis over its `input` inputs, ascending; none if there are no inputs.
+pub fn taps(input: usize, output: usize) -> Vec<Tap> {
+    let Some(last) = input.checked_sub(1) else { return Vec::new() };
     let scale = input as f32 / output as f32;
-    let last = input - 1;
     let tap = |i| {
         let source = (scale * (i as f32 + 0.5) - 0.5).max(0.0);
         let low = (source as usize).min(last);

@@ -12,8 +12,13 @@
 //! average it is the same at every position, and the sum is multiplied by the share of positions where
 //! the ReLU is open. Formulas: METHOD section 4, derived; tested against the adjoint graph and against
 //! PyTorch.
+//!
+//! A form is a product of matrices, so it can be multiplied out from either end: from rows of classes, which
+//! gives alpha ([`closed`]), or from the activations, which gives the maps of all classes without any alpha
+//! ([`maps`]).
 
 mod closed;
+mod maps;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -51,7 +51,7 @@ mod stages;
 mod weights;
 mod zoo;
 
-pub use bilinear::resize_bilinear;
+pub use bilinear::{Tap, resize_bilinear, taps as bilinear_taps};
 pub use blueprint::{Blueprint, NamedTensor, Operation};
 pub use checkpoint::CheckpointError;
 pub use classes::{ClassError, ClassNames};

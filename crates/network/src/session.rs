@@ -1,5 +1,6 @@
 //! Running a classifier with one layer watched: logits, activations, and gradients between the two.
 
+mod cams;
 mod ready;
 
 use std::borrow::Cow;
@@ -281,13 +282,8 @@ impl<'c> Session<'c> {
             });
         }
         let (channels, height, width) = observation.activations.dim();
-        let foreign = || NetworkError::Shape {
-            what: "the observation",
-            found: observation.activations.shape().to_vec(),
-            expected: format!("one that this session made, of layer {}", self.layer),
-        };
         if observation.session != self.id {
-            return Err(foreign());
+            return Err(self.foreign(observation));
         }
         match &self.route {
             Route::Closed(head, slot) => {
@@ -302,12 +298,22 @@ impl<'c> Session<'c> {
                 Ok(self.answer(&answer, observation, upstream)? / (height * width) as f32)
             }
             Route::Adjoint(_) => {
+                let ready = observation.adjoint.as_deref();
                 let Ready { adjoint, engine, .. } =
-                    observation.adjoint.as_deref().ok_or_else(foreign)?;
+                    ready.ok_or_else(|| self.foreign(observation))?;
                 let inputs = self.saved(observation, &adjoint.saved)?;
                 let elements_per_row = adjoint.elements_per_row;
                 self.answer(&Answer { engine, inputs, elements_per_row }, observation, upstream)
             }
+        }
+    }
+
+    /// The error for an observation that another session made.
+    fn foreign(&self, observation: &Observation) -> NetworkError {
+        NetworkError::Shape {
+            what: "the observation",
+            found: observation.activations.shape().to_vec(),
+            expected: format!("one that this session made, of layer {}", self.layer),
         }
     }
 

@@ -38,6 +38,17 @@ impl Default for Drawing {
     }
 }
 
+impl Drawing {
+    /// What the colours mean.
+    pub(crate) fn legend(&self) -> Legend<'static> {
+        let (low, high) = match self.style {
+            Style::Signed => ("against", "for"),
+            Style::Authors | Style::Blend => ("none", "most"),
+        };
+        Legend { colormap: self.colormap, low, high }
+    }
+}
+
 /// A photograph and what the network saw of it.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
@@ -77,11 +88,11 @@ pub struct ExplanationReport<'a> {
 }
 
 /// One answer, drawn.
-struct Drawn {
-    entry: Answered,
+pub(crate) struct Drawn {
+    pub entry: Answered,
     /// At the input's resolution, in [0, 1].
-    display: Array2<f32>,
-    picture: Array3<u8>,
+    pub display: Array2<f32>,
+    pub picture: Array3<u8>,
 }
 
 impl ExplanationReport<'_> {
@@ -124,13 +135,13 @@ impl ExplanationReport<'_> {
     }
 
     /// The part of the photograph that the network saw.
-    fn photo(&self) -> Array3<u8> {
+    pub(crate) fn photo(&self) -> Array3<u8> {
         let seen = self.subject.prepared.seen;
         let longest = self.drawing.picture_size;
         crop_and_fit(self.subject.pixels, seen.x, seen.y, seen.width, seen.height, longest)
     }
 
-    fn draw(
+    pub(crate) fn draw(
         &self,
         answer: &Answer,
         name: &str,
@@ -170,7 +181,8 @@ impl ExplanationReport<'_> {
         Ok(Drawn { entry, display: display.map, picture })
     }
 
-    fn panel(&self, photo: ArrayView3<'_, u8>, drawn: &[Drawn]) -> Result<Array3<u8>, DrawError> {
+    /// What the network says of the photograph, and what comes next.
+    pub(crate) fn caption(&self) -> (String, String) {
         let top = self.top(3);
         let says = format!(
             "{}: {}",
@@ -192,17 +204,18 @@ impl ExplanationReport<'_> {
             }
             None => then,
         };
+        (says, then)
+    }
+
+    fn panel(&self, photo: ArrayView3<'_, u8>, drawn: &[Drawn]) -> Result<Array3<u8>, DrawError> {
+        let (says, then) = self.caption();
         let mut tiles = vec![Tile { picture: photo, title: &says, detail: &then }];
         tiles.extend(drawn.iter().map(|d| Tile {
             picture: d.picture.view(),
             title: &d.entry.text,
             detail: &d.entry.note,
         }));
-        let (low, high) = match self.drawing.style {
-            Style::Signed => ("against", "for"),
-            Style::Authors | Style::Blend => ("none", "most"),
-        };
-        panel(&tiles, Some(Legend { colormap: self.drawing.colormap, low, high }))
+        panel(&tiles, Some(self.drawing.legend()))
     }
 
     /// `report.html`, where further questions can be asked.
@@ -218,6 +231,7 @@ impl ExplanationReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: self.second_stage.clone(),
+            voice: None,
             facts: facts(self.session, self.layer_shape, self.command),
         };
         let page = explorer
@@ -271,7 +285,7 @@ impl ExplanationReport<'_> {
         order.into_iter().take(count).map(|index| self.scored(index)).collect()
     }
 
-    fn scored(&self, index: usize) -> Scored {
+    pub(crate) fn scored(&self, index: usize) -> Scored {
         Scored {
             index,
             name: self.classes.name(index).to_owned(),
@@ -280,7 +294,7 @@ impl ExplanationReport<'_> {
         }
     }
 
-    fn manifest(&self, drawn: Vec<Drawn>) -> Manifest {
+    pub(crate) fn manifest(&self, drawn: Vec<Drawn>) -> Manifest {
         let Self { subject, session, explanation, drawing, .. } = self;
         let classifier = session.classifier();
         let seen = subject.prepared.seen;

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use introspective_explain::{ClassMaps, softmax};
+use introspective_explain::{ClassMaps, Voice, softmax};
 use introspective_network::{ClassNames, Session};
 use ndarray::ArrayView1;
 use serde::Serialize;
@@ -22,9 +22,9 @@ pub const EXPLORER_CSS: &str = include_str!("explorer/explorer.css");
 
 /// A decision with maps of some or all classes, to be looked at in a browser.
 #[derive(Clone, Debug)]
-pub struct Explorer<'a> {
+pub struct Explorer<'a, 's> {
     /// The photograph.
-    pub subject: &'a Subject<'a>,
+    pub subject: &'a Subject<'s>,
     /// Logits, N.
     pub logits: ArrayView1<'a, f32>,
     /// Maps of the classes that can be clicked.
@@ -39,6 +39,8 @@ pub struct Explorer<'a> {
     pub drawing: Drawing,
     /// What a second stage says, if there is one.
     pub second_stage: Option<SecondStage>,
+    /// Where the contrasts of all classes differ, if that is known, at any size.
+    pub voice: Option<&'a Voice>,
     /// Names and values for the fold at the end, such as those of [`facts`].
     pub facts: Vec<(String, String)>,
 }
@@ -61,6 +63,8 @@ pub struct ExplorerData {
     tables: Tables,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_stage: Option<SecondStage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice: Option<VoiceData>,
     facts: Vec<(String, String)>,
 }
 
@@ -72,6 +76,15 @@ struct Maps {
     mean: String,
 }
 
+/// A map in 256 levels as base64, and two numbers in words.
+#[derive(Clone, Debug, Serialize)]
+struct VoiceData {
+    shape: [usize; 2],
+    map: String,
+    snr: String,
+    iou: String,
+}
+
 /// 256 RGB colours as base64, by style.
 #[derive(Clone, Debug, Serialize)]
 struct Tables {
@@ -80,7 +93,7 @@ struct Tables {
     signed: String,
 }
 
-impl Explorer<'_> {
+impl Explorer<'_, '_> {
     /// The data for the page's scripts.
     ///
     /// # Errors
@@ -124,6 +137,7 @@ impl Explorer<'_> {
                 signed: table(Style::Signed),
             },
             second_stage: self.second_stage.clone(),
+            voice: self.voice.filter(|voice| !voice.empty).map(VoiceData::of),
             facts: self.facts.clone(),
         })
     }
@@ -155,6 +169,20 @@ impl Explorer<'_> {
              explore(document.getElementById(\"explorer\"), JSON.parse(document.getElementById(\"data\").textContent));\n\
              </script>\n</body>\n</html>\n"
         ))
+    }
+}
+
+impl VoiceData {
+    fn of(voice: &Voice) -> Self {
+        let words =
+            |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.2}"));
+        let levels: Vec<u8> = voice.map.iter().map(|value| (255.0 * value).round() as u8).collect();
+        Self {
+            shape: voice.map.dim().into(),
+            map: STANDARD.encode(levels),
+            snr: words(voice.snr),
+            iou: words(voice.iou),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What comes out: a heat map drawn over a photograph ([`overlay`]), the answers side by side with their questions
-//! ([`panel`]), the raw maps as arrays ([`write_npz`]), and the folder that takes them all in one step or not at all
+//! ([`panel`]), the maps of all classes ([`AtlasReport`]), the raw maps as arrays ([`write_npz`]), and the folder that takes them all in one step or not at all
 //! ([`RunFolder`]). Of an evaluation, a page that opens offline ([`evaluation_page`]) and a table ([`evaluation_csv`]);
 //! of a training, its curve ([`training_curve`]).
 //!
@@ -27,6 +27,7 @@
 
 mod answers;
 mod archive;
+mod atlas;
 mod colormap;
 mod error;
 mod evaluation;
@@ -44,6 +45,7 @@ mod wrap;
 
 pub use answers::{Drawn, draw_answers};
 pub use archive::write_npz;
+pub use atlas::AtlasReport;
 pub use colormap::{Colormap, UnknownColormap};
 pub use error::{DrawError, WriteError};
 pub use evaluation::{

@@ -1,10 +1,13 @@
 //! `manifest.json`: everything a program needs to know about an explanation without looking at it.
 
+mod atlas;
+
 use std::path::Path;
 
 use introspective_network::{Preprocessing, RuntimeInfo};
 use serde::Serialize;
 
+pub use self::atlas::{AtlasManifest, RankedClass, Uncertainty};
 use crate::error::WriteError;
 
 /// Version of the manifest's form; raised when a field changes its meaning or goes.

@@ -5,6 +5,7 @@ pub mod corrupted;
 pub mod corruption;
 pub mod extract;
 pub mod head;
+pub mod opinion;
 pub mod recipe;
 pub mod sensing;
 pub mod source;

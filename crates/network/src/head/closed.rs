@@ -1,5 +1,7 @@
 //! A closed form as a graph that the runtime runs.
 
+use std::sync::OnceLock;
+
 use ndarray::ArrayD;
 
 use super::{Head, Inputs, Linear, Step};
@@ -7,8 +9,8 @@ use crate::graph::{Axis, Graph, Initializer, int};
 use crate::runtime::{Engine, LoadOptions, Runtime, Threads};
 
 const UPSTREAM: &str = "adjoint/upstream";
-const SUMMED: &str = "adjoint/summed";
-const TOTAL: &str = "adjoint/total";
+pub(super) const SUMMED: &str = "adjoint/summed";
+pub(super) const TOTAL: &str = "adjoint/total";
 
 /// A closed form, loaded.
 pub(crate) struct Closed {
@@ -18,6 +20,10 @@ pub(crate) struct Closed {
     pub summed: Option<ArrayD<f32>>,
     /// The longest row of a gradient on the way.
     pub elements_per_row: usize,
+    /// Multiplications of one row of the upstream, and of one column of the activations.
+    pub multiplications: usize,
+    /// The same form from the other end ([`Closed::maps`](super::maps)), loaded when it is first asked for.
+    pub(super) maps: OnceLock<Result<Engine, String>>,
 }
 
 impl Closed {
@@ -35,13 +41,12 @@ impl Closed {
         channels: usize,
         threads: Option<&Threads>,
     ) -> Result<Self, String> {
-        let mut emitter =
-            Emitter { forward, graph: Graph::default(), channels, summed: None, longest: 1 };
+        let mut emitter = Emitter::new(forward, channels);
         let mut gradient = UPSTREAM.to_owned();
         for (index, step) in head.steps.iter().enumerate() {
             gradient = emitter.step(index, step, &gradient)?;
         }
-        let Emitter { mut graph, summed, longest, .. } = emitter;
+        let Emitter { mut graph, summed, longest, multiplications, .. } = emitter;
         let options = LoadOptions { optimise: false, threads };
         let summed = match summed {
             Some(sum) => runtime.load(&sum, &[SUMMED], options)?.run(&[])?.pop(),
@@ -53,20 +58,27 @@ impl Closed {
         graph.input(UPSTREAM, &[Axis::Free("questions"), Axis::Free("classes")]);
         graph.node("Identity", TOTAL, &[&gradient], &[TOTAL], Vec::new());
         let engine = runtime.load(&graph, &[TOTAL], options)?;
-        Ok(Self { engine, summed, elements_per_row: longest })
+        let maps = OnceLock::new();
+        Ok(Self { engine, summed, elements_per_row: longest, multiplications, maps })
     }
 }
 
-struct Emitter<'g> {
+pub(super) struct Emitter<'g> {
     forward: &'g Graph,
-    graph: Graph,
+    pub graph: Graph,
     channels: usize,
     /// The graph that sums a weight over positions.
     summed: Option<Graph>,
     longest: usize,
+    multiplications: usize,
 }
 
-impl Emitter<'_> {
+impl<'g> Emitter<'g> {
+    pub fn new(forward: &'g Graph, channels: usize) -> Self {
+        let graph = Graph::default();
+        Self { forward, graph, channels, summed: None, longest: 1, multiplications: 0 }
+    }
+
     /// The gradient behind a step, given the one before it (questions x channels).
     fn step(&mut self, index: usize, step: &Step, g: &str) -> Result<String, String> {
         let part = |what: &str| format!("{index}/{what}");
@@ -109,7 +121,7 @@ impl Emitter<'_> {
     }
 
     /// The weight as a matrix in the graph, and whether it is out x in.
-    fn weight(&mut self, index: usize, linear: &Linear) -> Result<(String, bool), String> {
+    pub fn weight(&mut self, index: usize, linear: &Linear) -> Result<(String, bool), String> {
         let Linear { weight, out_first, inputs } = linear;
         let stored = self.forward.initializer(weight);
         let stored = stored.ok_or_else(|| format!("the weight {weight} is not stored"))?;
@@ -119,6 +131,13 @@ impl Emitter<'_> {
         };
         let (from, to) = if *out_first { (second, first) } else { (first, second) };
         self.longest = self.longest.max(from.min(to));
+        // where the weight is summed over positions, or only some of its columns count, it is this much smaller
+        let width = match *inputs {
+            Inputs::All => from,
+            Inputs::From(_) => self.channels,
+            Inputs::Positions(of) => of.unwrap_or(self.channels),
+        };
+        self.multiplications = self.multiplications.saturating_add(width.saturating_mul(to));
         let as_shape = |dims: Vec<usize>| Initializer { dims, ..stored.clone() };
         let refused = |channels: usize| {
             format!("the weight {weight} has {from} inputs, which do not fit {channels} channels")

@@ -74,25 +74,37 @@ impl Net {
     }
 }
 
-/// The closed form's gradients at `target` equal the adjoint's.
+/// The closed form's gradients at `target` equal the adjoint's, and so do its maps of all classes from either end.
 #[track_caller]
 fn equals_the_adjoint(target: &str, tail: impl FnOnce(&mut Net) -> String) {
     let (graph, logits) = graph(tail);
     let bytes = graph.to_onnx(&[&logits]).unwrap();
     let classifier = Classifier::from_onnx_bytes(bytes, "made here").unwrap();
-    let alpha = |without_closed_form: bool| {
+    let of = |without_closed_form: bool| {
         let layer = Some(target.to_owned());
         let options = SessionOptions { layer, without_closed_form, ..SessionOptions::default() };
         let session = Session::new(&classifier, &options).unwrap();
         assert_eq!(session.has_closed_form(), !without_closed_form);
         let observation = session.observe(picture(3, 12, 10).view()).unwrap();
-        session.alpha(&observation, Array2::eye(CLASSES).view()).unwrap()
+        let alpha = session.alpha(&observation, Array2::eye(CLASSES).view()).unwrap();
+        let ends = session.cams_from_each_end(&observation).unwrap();
+        (alpha, ends)
     };
-    let (closed, adjoint) = (alpha(false), alpha(true));
-    let size = adjoint.iter().map(|v| v.abs()).collect::<Array1<f32>>().mean().unwrap();
-    assert!(size > 1e-4, "the gradient is nearly zero");
-    for (found, expected) in closed.iter().zip(&adjoint) {
-        assert!((found - expected).abs() < 1e-4 * size, "{closed} {adjoint}");
+    let ((closed, ends), (adjoint, one)) = (of(false), of(true));
+    assert_eq!((ends.len(), one.len()), (2, 1));
+    near(&closed, &adjoint);
+    for maps in &ends {
+        near(maps, &one[0]);
+    }
+}
+
+#[track_caller]
+fn near(found: &Array2<f32>, expected: &Array2<f32>) {
+    let size = expected.iter().map(|v| v.abs()).collect::<Array1<f32>>().mean().unwrap();
+    assert!(size > 1e-4, "the values are nearly zero");
+    assert_eq!(found.dim(), expected.dim());
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-4 * size, "{found} {expected}");
     }
 }
 
