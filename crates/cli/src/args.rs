@@ -3,6 +3,7 @@
 mod atlas;
 mod corrupt;
 mod second_stage;
+mod serve;
 mod study;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use introspective_report::{Colormap, Style};
 pub use self::atlas::AtlasArgs;
 pub use self::corrupt::CorruptArgs;
 pub use self::second_stage::{AugmentArg, EvaluateArgs, FitArgs, PredictArgs, RunArgs, SplitArg};
+pub use self::serve::ServeArgs;
 pub use self::study::{RecognitionArgs, StudyCommand};
 
 /// Ask a trained image classifier: Why P? What if not P? Why P, rather than Q?
@@ -45,6 +47,8 @@ pub enum Command {
     /// Studies of both stages under many conditions.
     #[command(subcommand)]
     Study(StudyCommand),
+    /// Serve a local web page on which photographs are dropped and every class can be asked about, and a JSON API.
+    Serve(Box<ServeArgs>),
     /// List a network's layers, their output shapes, and which one is the default.
     Layers(LayersArgs),
     /// List the architectures that weights can be read into.

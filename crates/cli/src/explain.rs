@@ -6,18 +6,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use introspective_data::Picture;
-use introspective_explain::{Explanation, Questions, class_maps, explain};
+use introspective_explain::{Questions, class_maps, explain};
 use introspective_network::{ClassNames, Preprocessing, Session, SessionOptions, Threads};
 use introspective_report::manifest::Manifest;
 use introspective_report::{Drawing, Existing, ExplanationReport, RunFolder, Subject};
 
 use crate::args::ExplainArgs;
 use crate::interrupt::Interrupt;
-use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored};
+use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored, to_click};
 use crate::pictures::Images;
 use crate::preprocessing::preprocessing;
 use crate::run_folder;
-use crate::second::opinion::Opinion;
+use crate::second::opinion::{Opinion, in_doubt};
 use crate::{network, output, second};
 
 /// Where results go unless `--out` says otherwise.
@@ -25,9 +25,6 @@ const DEFAULT_OUT: &str = "introspect-out";
 
 /// ImageNet's class of cups.
 const CUP: usize = 968;
-
-/// How many of the most probable classes can be clicked in a picture's page.
-const CLICKABLE: usize = 10;
 
 /// Explains every picture; one that cannot be explained does not stop the others.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
@@ -113,13 +110,7 @@ impl Work for Job<'_> {
             Some(opinion) => Some(opinion.of(&observation, prepared.input.view(), self.classes)?),
             None => None,
         };
-        // where the stages differ, that is the question
-        let mut questions = self.questions.clone();
-        if let Some(second) = second.as_ref().filter(|second| !second.agrees)
-            && questions == Questions::default()
-        {
-            questions.rather_than = vec![second.prediction.index];
-        }
+        let questions = in_doubt(self.questions, second.as_ref());
         let explanation = explain(self.session, &observation, &questions)?;
         let maps = class_maps(self.session, &observation, &to_click(&explanation))?;
         let (channels, height, width) = observation.activations.dim();
@@ -169,16 +160,6 @@ impl Work for Job<'_> {
         }
         output::line(&format!("  {}", place.join("panel.png").display()))
     }
-}
-
-/// Classes that can be clicked in a picture's page: those asked about and the most probable ones.
-fn to_click(explanation: &Explanation) -> Vec<usize> {
-    let logits = &explanation.logits;
-    let mut likely: Vec<usize> = (0..logits.len()).collect();
-    likely.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
-    likely.truncate(CLICKABLE);
-    let asked = explanation.answers.iter().map(|answer| answer.asked);
-    asked.flat_map(|asked| [Some(asked.class), asked.contrast]).flatten().chain(likely).collect()
 }
 
 fn questions(args: &ExplainArgs, classes: &ClassNames) -> Result<Questions> {

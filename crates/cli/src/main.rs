@@ -21,6 +21,7 @@ mod predict;
 mod preprocessing;
 mod run_folder;
 mod second;
+mod serve;
 mod study;
 #[cfg(feature = "train")]
 mod train;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Corrupt(args) => corrupt::run(args),
         Command::Study(StudyCommand::Recognition(args)) => study::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Models => models::run(),
         Command::Export(args) => export::run(args),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::{Picture, PictureInfo};
+use introspective_explain::Explanation;
 use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
 use introspective_report::{Drawing, RunFolder, Style, unique_names};
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::{advice, output};
 
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 pub const WORTH_OPTIMISING: usize = 8;
+
+/// How many of the most probable classes can be clicked in a picture's page.
+const CLICKABLE: usize = 10;
 
 /// What is done for each picture.
 pub trait Work {
@@ -205,4 +209,14 @@ pub fn drawing(style: StyleArg, colormap: Option<&str>, picture_size: u32) -> Re
     };
     style.check(colormap)?;
     Ok(Drawing { style, colormap, picture_size: picture_size as usize })
+}
+
+/// Classes that can be clicked in a picture's page: those asked about and the most probable ones.
+pub fn to_click(explanation: &Explanation) -> Vec<usize> {
+    let logits = &explanation.logits;
+    let mut likely: Vec<usize> = (0..logits.len()).collect();
+    likely.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    likely.truncate(CLICKABLE);
+    let asked = explanation.answers.iter().map(|answer| answer.asked);
+    asked.flat_map(|asked| [Some(asked.class), asked.contrast]).flatten().chain(likely).collect()
 }

@@ -194,7 +194,7 @@ impl AtlasReport<'_> {
         ranking: &[Ranked],
         voice: Option<&Voice>,
     ) -> AtlasManifest {
-        let mut explanation = report.manifest(drawn);
+        let mut explanation = report.manifest(drawn.into_iter().map(|drawn| drawn.entry).collect());
         explanation.files = [PICTURE, MAPS, PAGE, "manifest.json"].map(str::to_owned).into();
         for question in &mut explanation.questions {
             let array = if question.contrast.is_some() { "rather_than" } else { "cam" };

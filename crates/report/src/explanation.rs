@@ -129,9 +129,18 @@ impl ExplanationReport<'_> {
         });
         answers.and(together).and(arrays).and(page)?;
 
-        let manifest = self.manifest(drawn);
+        let manifest = self.manifest(drawn.into_iter().map(|d| d.entry).collect());
         manifest.write(folder)?;
         Ok(manifest)
+    }
+
+    /// What [`write`](Self::write) would say in the manifest, with no files.
+    pub fn describe(&self) -> Manifest {
+        let names = self.file_names();
+        let answers = self.explanation.answers.iter().zip(&names);
+        let entries =
+            answers.map(|(answer, name)| self.entry(answer, name, answer.is_empty())).collect();
+        Manifest { files: Vec::new(), ..self.manifest(entries) }
     }
 
     /// The part of the photograph that the network saw.
@@ -156,13 +165,17 @@ impl ExplanationReport<'_> {
             Style::Authors | Style::Blend => answer.display(height, width).map,
         };
         let picture = overlay(photo, map.view(), style, colormap)?;
+        let entry = self.entry(answer, name, display.empty);
+        Ok(Drawn { entry, display: display.map, picture })
+    }
 
+    /// What the manifest says of an answer.
+    fn entry(&self, answer: &Answer, name: &str, empty: bool) -> Answered {
         let evidence = answer.evidence();
         let (min, max) = answer.range();
         let asked = answer.asked;
         let class = |index| Class { index, name: self.classes.name(index).to_owned() };
-        let empty = display.empty;
-        let entry = Answered {
+        Answered {
             question: asked.question.name(),
             text: title(self.classes, answer),
             note: note(empty, evidence),
@@ -177,8 +190,7 @@ impl ExplanationReport<'_> {
             nearly_empty: !empty && evidence.is_nearly_empty(),
             positive_share: evidence.share,
             positive_area: evidence.area,
-        };
-        Ok(Drawn { entry, display: display.map, picture })
+        }
     }
 
     /// What the network says of the photograph, and what comes next.
@@ -294,11 +306,11 @@ impl ExplanationReport<'_> {
         }
     }
 
-    pub(crate) fn manifest(&self, drawn: Vec<Drawn>) -> Manifest {
+    pub(crate) fn manifest(&self, questions: Vec<Answered>) -> Manifest {
         let Self { subject, session, explanation, drawing, .. } = self;
         let classifier = session.classifier();
         let seen = subject.prepared.seen;
-        let mut files: Vec<String> = drawn.iter().map(|d| d.entry.picture.clone()).collect();
+        let mut files: Vec<String> = questions.iter().map(|q| q.picture.clone()).collect();
         let page = self.maps.map(|_| "report.html");
         let usual = ["panel.png", "maps.npz", "manifest.json"];
         files.extend(page.into_iter().chain(usual).map(str::to_owned));
@@ -321,7 +333,7 @@ impl ExplanationReport<'_> {
             prediction: self.scored(explanation.predicted),
             top5: self.top(5),
             second_stage: self.second_stage.clone(),
-            questions: drawn.into_iter().map(|d| d.entry).collect(),
+            questions,
             style: drawing.style.name(),
             colormap: drawing.colormap.name(),
             files,

@@ -15,10 +15,12 @@ use crate::overlay::Style;
 use crate::picture::{crop_and_fit, encode_png};
 
 /// The page's scripts: `explore(root, data, more)`, for `introspect serve` too.
-pub const EXPLORER_JS: &str = include_str!("explorer/explorer.js");
+pub const EXPLORER_JS: &str =
+    concat!(include_str!("theme.js"), include_str!("explorer/explorer.js"));
 
 /// Its style sheet, light and dark.
-pub const EXPLORER_CSS: &str = include_str!("explorer/explorer.css");
+pub const EXPLORER_CSS: &str =
+    concat!(include_str!("theme.css"), include_str!("explorer/explorer.css"));
 
 /// A decision with maps of some or all classes, to be looked at in a browser.
 #[derive(Clone, Debug)]

@@ -26,4 +26,4 @@ mod server;
 mod store;
 
 pub use backend::{Ask, Backend, Refusal};
-pub use server::{Limits, serve};
+pub use server::{Limits, Stop, serve};

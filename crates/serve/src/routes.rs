@@ -124,6 +124,9 @@ impl<B: Backend> State<B> {
         guard::check(&head.method, &head.headers, self.address)?;
         let path = head.uri.path();
         let read = head.method == Method::GET || head.method == Method::HEAD;
+        if !read && head.method != Method::POST {
+            return Err(not_allowed(path, "GET or POST"));
+        }
         if let Some((kind, text)) = part(path) {
             return if read { Ok(Answer::new(kind, text)) } else { Err(not_allowed(path, "GET")) };
         }

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::backend::Backend;
 use crate::pool::work;
@@ -50,6 +50,21 @@ impl Default for Limits {
     }
 }
 
+/// Tells a server to stop. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<Notify>);
+
+impl Stop {
+    /// Asks for it, from any thread.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+
+    async fn asked(&self) {
+        self.0.notified().await;
+    }
+}
+
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
 
@@ -64,7 +79,7 @@ pub fn serve<B: Backend>(
     listener: TcpListener,
     backend: Arc<B>,
     limits: Limits,
-    stop: impl Future<Output = ()>,
+    stop: &Stop,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -76,7 +91,7 @@ pub fn serve<B: Backend>(
         std::thread::Builder::new().name(format!("answers-{number}")).spawn(move || work(&jobs))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(accept(listener, Arc::new(state), connections, stop))
+    runtime.block_on(accept(listener, Arc::new(state), connections, stop.asked()))
 }
 
 async fn accept<B: Backend>(

@@ -6,6 +6,7 @@ pub mod corruption;
 pub mod extract;
 pub mod head;
 pub mod opinion;
+pub mod predictor;
 pub mod recipe;
 pub mod sensing;
 pub mod source;

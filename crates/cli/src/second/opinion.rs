@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use introspective_explain::Questions;
 use introspective_network::{
     ClassNames, Classifier, Extractor, ExtractorOptions, Observation, SessionOptions, Statistics,
     Threads,
@@ -99,4 +100,15 @@ impl<'c> Opinion<'c> {
             total_variation,
         })
     }
+}
+
+/// The questions, or, where none was asked and the stages differ, why the first stage's class, rather than the second's.
+pub fn in_doubt(questions: &Questions, second: Option<&SecondStage>) -> Questions {
+    let mut questions = questions.clone();
+    if let Some(second) = second.filter(|second| !second.agrees)
+        && questions == Questions::default()
+    {
+        questions.rather_than = vec![second.prediction.index];
+    }
+    questions
 }

@@ -20,7 +20,7 @@ const DRAWN: [&str; 8] = [
     "f-batch-norm",
 ];
 
-/// A page in HTML that needs no other file, no network and no scripts: every method on the images as they are and under all
+/// A page in HTML that needs no other file and no network: every method on the images as they are and under all
 /// corruptions, those of `transductive` apart, differences with their intervals, accuracy and calibration by severity and by
 /// corruption. The first method is what the others are held against. Of the table's groups it reads `clean`, `corrupted`,
 /// `severity-1` to `severity-5` and those named after a corruption. `changed`, where there is a second stage, are its

@@ -30,7 +30,7 @@ pub struct EvaluationFacts {
 /// Facts longer than this many letters are folded.
 const LONG: usize = 160;
 
-/// A page in HTML that needs no other file, no network and no scripts: the metrics of all methods with their intervals,
+/// A page in HTML that needs no other file and no network, and that is all there without its scripts (they sort tables and turn lights on and off): the metrics of all methods with their intervals,
 /// the differences to the first method and the contrasts that were asked for, reliability diagrams, risk-coverage curves, what was skipped, and `facts`.
 ///
 /// A difference is called better or worse if its interval excludes 0 ([`Estimate::excludes_zero`]), in the direction
@@ -61,8 +61,9 @@ pub(super) fn head(title: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{title}</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
-        include_str!("page.css")
+         <style>\n{}</style>\n<script>//<![CDATA[\n{}//]]></script>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+        concat!(include_str!("../theme.css"), include_str!("page.css")),
+        concat!(include_str!("../theme.js"), include_str!("../sorting.js"))
     )
 }
 

@@ -281,17 +281,3 @@ const voiceFigure = (voice, photo, tables) => {
   return element("figure", { id: "voice" }, canvas,
     element("figcaption", {}, element("strong", {}, "Where is the explanation unsure?"), element("small", {}, note)));
 };
-
-// Light, dark, or as the system says.
-const themeButton = () => {
-  const button = element("button", { type: "button", id: "theme" });
-  const shown = () => document.documentElement.dataset.theme
-    ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  const label = () => { button.textContent = shown() === "dark" ? "Light" : "Dark"; };
-  button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = shown() === "dark" ? "light" : "dark";
-    label();
-  });
-  label();
-  return button;
-};

@@ -1,0 +1,379 @@
+//! A network, and what pictures it has seen, as a backend of the server.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use introspective_data::{Picture, PictureError, decode_within};
+use introspective_explain::{ClassMaps, Explanation, Questions, class_maps, explain};
+use introspective_network::{
+    ClassNames, Classifier, NetworkError, Observation, Opened, Prepared, Preprocessing, Session,
+    SessionOptions, Threads,
+};
+use introspective_reflect::Scaling;
+use introspective_report::manifest::{SecondStage, Stored};
+use introspective_report::{
+    Drawing, ExplanationReport, Explorer, ExplorerData, Style, Subject, facts,
+};
+use introspective_serve::{Ask, Backend, Refusal};
+use ndarray::Array3;
+use serde_json::{Map, Value, json};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::args::ServeArgs;
+use crate::per_picture::{stored, to_click};
+use crate::preprocessing::preprocessing;
+use crate::second::opinion::{Opinion, in_doubt};
+use crate::second::predictor::Predictor;
+use crate::{network, output, second};
+
+/// Layers that are kept loaded.
+const LAYERS: usize = 4;
+
+/// What answers requests. Everything that is borrowed lives as long as the process.
+pub struct Viewer {
+    classifier: &'static Classifier,
+    classes: ClassNames,
+    preprocessing: Preprocessing,
+    opinion: Option<&'static Opinion<'static>>,
+    predictor: Option<Mutex<Predictor<'static>>>,
+    threads: Option<Threads>,
+    layer: String,
+    layers: Vec<String>,
+    /// The layers asked for last.
+    sessions: Mutex<Vec<Arc<Session<'static>>>>,
+    max_pixels: u64,
+    command: String,
+}
+
+/// A picture.
+struct Shot {
+    name: String,
+    stored: Stored,
+    pixels: Array3<u8>,
+    prepared: Prepared,
+}
+
+/// A picture as the network saw it at one layer.
+pub struct Seen {
+    shot: Arc<Shot>,
+    session: Arc<Session<'static>>,
+    observation: Observation,
+    second: Option<SecondStage>,
+}
+
+impl Viewer {
+    /// Opens the network and the head that the flags mean.
+    pub fn open(args: &ServeArgs) -> Result<Self> {
+        let threads = args.threads.map(usize::from).map(Threads::new);
+        let opened: &'static mut Opened = Box::leak(Box::new(network::open(&args.network)?));
+        network::choose_runtime(&args.runtime, &mut opened.classifier, usize::MAX)?;
+        let opened: &'static Opened = opened;
+        let classifier = &opened.classifier;
+        let classes = network::class_names(args.classes.as_deref(), &args.network, opened)?;
+        let preprocessing = preprocessing(&args.preprocessing, opened)?;
+        let found = second::head::find(args.head.as_deref(), &args.network, || {
+            Ok(second::head::Fits::classifier(classifier, &preprocessing)?)
+        })?;
+        let opinion = match found {
+            Some(found) => {
+                let opinion = Opinion::new(found, classifier, threads.clone(), true)?;
+                Some(&*Box::leak(Box::new(opinion)))
+            }
+            None => None,
+        };
+        let predictor = match classifier.penultimate_width() {
+            Ok(_) => {
+                let head = opinion.map(|opinion| &opinion.head);
+                let predictor = Predictor::new(head, None, Scaling::Train, None, classes.clone())?;
+                Some(Mutex::new(predictor))
+            }
+            Err(_) => None,
+        };
+        let layer = args.layer.as_deref().unwrap_or(classifier.default_layer());
+        let layer = classifier.find_layer(layer).context("--layer")?.to_owned();
+        let side = preprocessing.input_size();
+        let spatial = |layer: &introspective_network::Layer| matches!(layer.shape[..], [_, _, height, width] if height * width > 1);
+        let layers = classifier.layers(side, side)?;
+        let layers = layers.into_iter().filter(spatial).map(|layer| layer.name).collect();
+        let viewer = Self {
+            classifier,
+            classes,
+            preprocessing,
+            opinion,
+            predictor,
+            threads,
+            layer,
+            layers,
+            sessions: Mutex::default(),
+            max_pixels: u64::from(args.max_pixels) * 1_000_000,
+            command: output::command_line(),
+        };
+        // what is wrong with the layer is said before the first picture
+        viewer.session(None)?;
+        Ok(viewer)
+    }
+
+    /// What it shows, for a person.
+    pub fn says(&self) -> String {
+        let head = if self.opinion.is_some() { " and its second stage" } else { "" };
+        format!("{}{head}, layer {}", self.classifier.name(), self.layer)
+    }
+
+    /// The network loaded with a layer watched.
+    fn session(&self, layer: Option<&str>) -> Result<Arc<Session<'static>>, NetworkError> {
+        let layer = self.classifier.find_layer(layer.unwrap_or(&self.layer))?;
+        let known = |sessions: &[Arc<Session<'static>>]| {
+            sessions.iter().position(|session| session.layer() == layer)
+        };
+        {
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = known(&sessions) {
+                let session = sessions.remove(place);
+                sessions.push(Arc::clone(&session));
+                return Ok(session);
+            }
+        }
+        let options = SessionOptions {
+            layer: Some(layer.to_owned()),
+            threads: self.threads.clone(),
+            optimise: true,
+            ..SessionOptions::default()
+        };
+        let head = self.opinion.map(|opinion| &opinion.head);
+        let mut options = Opinion::wants(head, options);
+        options.penultimate |= self.predictor.is_some();
+        let session = Arc::new(Session::new(self.classifier, &options)?);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if known(&sessions).is_none() {
+            sessions.push(Arc::clone(&session));
+        }
+        if sessions.len() > LAYERS {
+            sessions.remove(0);
+        }
+        Ok(session)
+    }
+
+    fn look(&self, shot: Arc<Shot>, layer: Option<&str>) -> Result<Seen, Refusal> {
+        let session = self.session(layer).map_err(|error| Refusal::Question(words(&error)))?;
+        let input = shot.prepared.input.view();
+        let observation = session.observe(input).map_err(|error| Refusal::Failed(words(&error)))?;
+        let say = |opinion: &Opinion<'_>| opinion.of(&observation, input, &self.classes);
+        let second = self.opinion.map(say).transpose().map_err(failed)?;
+        Ok(Seen { shot, session, observation, second })
+    }
+
+    fn questions(&self, ask: &Ask) -> Result<Questions, Refusal> {
+        let find = |name: &Option<String>| {
+            let found = name.as_deref().map(|name| self.classes.find(name)).transpose();
+            found.map_err(|error| Refusal::Question(words(&error)))
+        };
+        let rather_than = find(&ask.rather_than)?.into_iter().collect();
+        Ok(Questions { class: find(&ask.class)?, rather_than })
+    }
+
+    fn explained(&self, seen: &Seen, ask: &Ask) -> Result<Explanation, Refusal> {
+        let questions = in_doubt(&self.questions(ask)?, seen.second.as_ref());
+        explain(&seen.session, &seen.observation, &questions).map_err(|error| match error {
+            introspective_explain::ExplainError::Question(error) => {
+                Refusal::Question(error.to_string())
+            }
+            other => Refusal::Failed(words(&other)),
+        })
+    }
+
+    fn drawing(ask: &Ask) -> Result<Drawing, Refusal> {
+        let style: Style = match &ask.style {
+            Some(name) => name.parse().map_err(|error| Refusal::Question(words(&error)))?,
+            None => Style::Blend,
+        };
+        Ok(Drawing { style, colormap: style.default_colormap(), ..Drawing::default() })
+    }
+
+    /// Everything about an explanation, handed to `use_it`.
+    fn report<T>(
+        &self,
+        seen: &Seen,
+        ask: &Ask,
+        use_it: impl FnOnce(&ExplanationReport<'_>, &ClassMaps) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let explanation = self.explained(seen, ask)?;
+        let maps = class_maps(&seen.session, &seen.observation, &to_click(&explanation));
+        let maps = maps.map_err(|error| Refusal::Failed(words(&error)))?;
+        let subject = self.subject(&seen.shot);
+        let report = ExplanationReport {
+            subject: &subject,
+            session: &seen.session,
+            explanation: &explanation,
+            layer_shape: seen.observation.activations.dim().into(),
+            classes: &self.classes,
+            drawing: Self::drawing(ask)?,
+            second_stage: seen.second.clone(),
+            maps: Some(&maps),
+            command: &self.command,
+        };
+        use_it(&report, &maps)
+    }
+
+    fn subject<'a>(&'a self, shot: &'a Shot) -> Subject<'a> {
+        Subject {
+            image: shot.name.clone(),
+            stored: shot.stored.clone(),
+            pixels: shot.pixels.view(),
+            preprocessing: &self.preprocessing,
+            prepared: &shot.prepared,
+        }
+    }
+}
+
+impl Backend for Viewer {
+    type Seen = Seen;
+
+    fn see(&self, bytes: &[u8], ask: &Ask) -> Result<Seen, Refusal> {
+        let name = ask.name.clone().unwrap_or_else(|| "picture".to_owned());
+        let picture =
+            decode_within(bytes, &name, self.max_pixels).map_err(|error| match error {
+                PictureError::TooLarge { .. } => Refusal::TooLarge(words(&error)),
+                other => Refusal::Picture(words(&other)),
+            })?;
+        let Picture { pixels, info, .. } = picture;
+        let prepared = self
+            .preprocessing
+            .apply(pixels.view())
+            .map_err(|error| Refusal::Picture(words(&error)))?;
+        let shot = Arc::new(Shot { name, stored: stored(info), pixels, prepared });
+        self.look(shot, ask.layer.as_deref())
+    }
+
+    fn see_again(&self, seen: &Seen, ask: &Ask) -> Result<Seen, Refusal> {
+        self.look(Arc::clone(&seen.shot), ask.layer.as_deref())
+    }
+
+    fn size(&self, seen: &Seen) -> usize {
+        let values = seen.observation.activations.len() + seen.shot.prepared.input.len();
+        // further values that a gradient needs are about as many as the activations
+        seen.shot.pixels.len() + 8 * values
+    }
+
+    fn predict(&self, seen: &Seen) -> Result<Value, Refusal> {
+        let no_features = || {
+            Refusal::Failed(
+                "this network has no penultimate features, which scores need".to_owned(),
+            )
+        };
+        let predictor = self.predictor.as_ref().ok_or_else(no_features)?;
+        let z = seen.observation.logits.view();
+        let row = match self.opinion {
+            Some(opinion) => {
+                opinion.row(&seen.observation, seen.shot.prepared.input.view()).map_err(failed)?
+            }
+            None => seen.observation.penultimate.clone().ok_or_else(no_features)?,
+        };
+        let mut predictor = predictor.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = predictor.line(seen.shot.name.clone(), row.view(), z).map_err(failed)?;
+        serde_json::to_value(line).map_err(|error| Refusal::Failed(error.to_string()))
+    }
+
+    fn explain(&self, seen: &Seen, ask: &Ask) -> Result<Value, Refusal> {
+        self.report(seen, ask, |report, _| {
+            let manifest = report.describe();
+            let rows = |map: &ndarray::Array2<f32>| -> Vec<Vec<f32>> {
+                map.outer_iter().map(|row| row.to_vec()).collect()
+            };
+            let named = manifest.questions.iter().map(|question| question.map.clone());
+            let raw = report.explanation.answers.iter().map(|answer| json!(rows(&answer.raw)));
+            let maps: Map<String, Value> = named.zip(raw).collect();
+            let mut value = serde_json::to_value(manifest)
+                .map_err(|error| Refusal::Failed(error.to_string()))?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("maps".to_owned(), Value::Object(maps));
+            }
+            Ok(value)
+        })
+    }
+
+    fn explorer(&self, seen: &Seen, ask: &Ask) -> Result<ExplorerData, Refusal> {
+        self.report(seen, ask, |report, maps| {
+            let asked = report.explanation.answers.iter().map(|answer| answer.asked);
+            let explorer = Explorer {
+                subject: report.subject,
+                logits: report.explanation.logits.view(),
+                maps,
+                asked: asked.clone().next().map_or(report.explanation.predicted, |a| a.class),
+                other: asked.clone().find_map(|asked| asked.contrast),
+                classes: &self.classes,
+                drawing: report.drawing,
+                second_stage: report.second_stage.clone(),
+                voice: None,
+                facts: facts(&seen.session, report.layer_shape, &self.command),
+            };
+            explorer.data().map_err(|error| Refusal::Failed(words(&error)))
+        })
+    }
+
+    fn cam(&self, seen: &Seen, class: usize) -> Result<Vec<f32>, Refusal> {
+        let maps = class_maps(&seen.session, &seen.observation, &[class]);
+        let maps = maps.map_err(|error| match error {
+            introspective_explain::ExplainError::Question(error) => {
+                Refusal::Question(error.to_string())
+            }
+            other => Refusal::Failed(words(&other)),
+        })?;
+        let place = maps.classes.iter().position(|&known| known == class).unwrap_or(0);
+        Ok(maps.cam.index_axis(ndarray::Axis(0), place).iter().copied().collect())
+    }
+
+    fn archive(&self, seen: &Seen, ask: &Ask) -> Result<Vec<u8>, Refusal> {
+        let folder = tempfile::tempdir().map_err(|error| Refusal::Failed(error.to_string()))?;
+        self.report(seen, ask, |report, _| {
+            report.write(folder.path()).map_err(|error| Refusal::Failed(words(&error)))
+        })?;
+        zipped(folder.path()).map_err(failed)
+    }
+
+    fn about(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "model": self.classifier.name(),
+            "weights_sha256": self.classifier.sha256(),
+            "runtime": self.classifier.runtime(),
+            "classes": self.classifier.classes(),
+            "second_stage": self.opinion.is_some(),
+            "layer": self.layer,
+            "layers": self.layers,
+        })
+    }
+}
+
+/// The files of a folder as an archive; pictures and arrays are stored as they are.
+fn zipped(folder: &Path) -> Result<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    files.sort_by_key(|file| file.file_name());
+    for file in files {
+        let name = format!("introspect/{}", file.file_name().to_string_lossy());
+        let options =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        archive.start_file(name, options)?;
+        archive.write_all(&fs::read(file.path())?)?;
+    }
+    Ok(archive.finish()?.into_inner())
+}
+
+fn failed(error: anyhow::Error) -> Refusal {
+    Refusal::Failed(output::chain(&error))
+}
+
+/// An error with its causes.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
