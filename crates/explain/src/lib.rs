@@ -11,13 +11,17 @@
 //!
 //! [`Questions`] says what is asked, [`explain`] answers it for a picture that a
 //! [`Session`](introspective_network::Session) has observed, and [`Answer::display`] makes a map to
-//! look at.
+//! look at. [`faithfulness`] holds measures of how good a map is, [`Verdict`] what a
+//! program should know of an explanation.
 
 mod answer;
+pub mod faithfulness;
 mod questions;
 mod softmax;
+mod verdict;
 
 pub use answer::{Answer, Display, Evidence, ExplainError, Explanation, explain};
 pub use introspective_network::resize_bilinear;
 pub use questions::{Asked, Form, Question, QuestionError, Questions};
 pub use softmax::softmax;
+pub use verdict::Verdict;
