@@ -15,7 +15,7 @@ use introspective_network::{
 use introspective_reflect::Method::Reflection;
 use introspective_reflect::{Disagreement, Head, largest, probabilities};
 use introspective_report::manifest::{
-    BatchEntry, BatchManifest, Manifest, Scored, SecondStage, Stored,
+    BatchEntry, BatchManifest, CheckedSet, Manifest, Scored, SecondStage, Stored,
 };
 use introspective_report::{
     Drawing, Existing, ExplanationReport, RunFolder, Style, Subject, unique_names,
@@ -24,6 +24,7 @@ use ndarray::{Array1, ArrayView3, Axis};
 use serde_json::json;
 
 use crate::args::ExplainArgs;
+use crate::check::{self, Checker};
 use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
 use crate::preprocessing::preprocessing;
@@ -94,8 +95,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         )?),
         None => None,
     };
+    let checker = Checker::new(args, classifier)?;
     let job = Job {
         second: second.as_ref(),
+        checker: checker.as_ref(),
         own: own.as_ref(),
         session: &session,
         classes: &classes,
@@ -123,6 +126,8 @@ struct Job<'a> {
     second: Option<&'a (Head, PathBuf)>,
     /// The pass with the picture's own statistics, if the second stage reads one.
     own: Option<&'a Extractor<'a>>,
+    /// What checks the maps, if that was asked for.
+    checker: Option<&'a Checker<'a>>,
     session: &'a Session<'a>,
     classes: &'a ClassNames,
     preprocessing: &'a Preprocessing,
@@ -144,7 +149,7 @@ impl Job<'_> {
         let second = self.reflect(&observation, prepared.input.view())?;
         // where the stages differ, that is the question
         let mut questions = self.questions.clone();
-        if let Some(second) = second.as_ref().filter(|second| !second.agrees)
+        if let Some((second, _)) = second.as_ref().filter(|(second, _)| !second.agrees)
             && questions == Questions::default()
         {
             questions.rather_than = vec![second.prediction.index];
@@ -152,6 +157,19 @@ impl Job<'_> {
         let explanation = explain(self.session, &observation, &questions)?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
+        let input = prepared.input.view();
+        let checker = self.checker;
+        let checks = checker.map(|c| c.check(self.session, input, &explanation)).transpose()?;
+        let verdicts = check::verdicts(
+            &explanation,
+            self.classes,
+            second.as_ref().zip(self.second).map(|((_, probabilities), (head, _))| check::Second {
+                about: &head.about,
+                logits: explanation.logits.view(),
+                probabilities,
+            }),
+            checks.as_deref(),
+        );
         let info = picture.info;
         let subject = Subject {
             image: image.to_owned(),
@@ -173,18 +191,20 @@ impl Job<'_> {
             layer_shape: [channels, height, width],
             classes: self.classes,
             drawing: self.drawing,
-            second_stage: second,
+            second_stage: second.map(|(stage, _)| stage),
+            verdicts,
+            checks: checks.as_deref().zip(checker.map(|checker| &checker.options)),
             command: &self.command,
         };
         Ok(report.write(folder)?)
     }
 
-    /// What the second stage says of the picture.
+    /// What the second stage says of the picture, and its probabilities of all classes.
     fn reflect(
         &self,
         observation: &Observation,
         input: ArrayView3<'_, f32>,
-    ) -> Result<Option<SecondStage>> {
+    ) -> Result<Option<(SecondStage, Vec<f64>)>> {
         let (Some((head, path)), Some(h)) = (self.second, &observation.penultimate) else {
             return Ok(None);
         };
@@ -209,13 +229,14 @@ impl Job<'_> {
             logit: second[index],
             probability: p[index],
         };
-        Ok(Some(SecondStage {
+        let stage = SecondStage {
             head: path.display().to_string(),
             prediction: scored(largest(second.view())),
             top5: order.into_iter().take(5).map(scored).collect(),
             agrees: !classes_differ,
             total_variation,
-        }))
+        };
+        Ok(Some((stage, p)))
     }
 }
 
@@ -231,6 +252,7 @@ fn one(
         Ok(manifest) => {
             let place = staged.commit_into(None)?;
             print(args, job.classes, &manifest, &place)?;
+            say(args, check::caveat(manifest.checks.is_some()))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if args.json => {
@@ -252,6 +274,7 @@ fn many(
     let progress = progress(args, paths.len());
     let mut entries = Vec::with_capacity(paths.len());
     let mut failures = 0;
+    let mut checked = Vec::new();
     let mut unheard = None;
     // Whoever reads stdout may go away, or its disk be full: that does not stop the pictures still to come.
     for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
@@ -261,6 +284,7 @@ fn many(
                 let place = staged.commit_into(Some(&stem))?;
                 let printed = progress.suspend(|| print(args, job.classes, &manifest, &place));
                 unheard = unheard.or(printed.err());
+                checked.extend(check::of_questions(&manifest));
                 entries.push(BatchEntry::Explained {
                     image: name,
                     folder: stem,
@@ -285,7 +309,9 @@ fn many(
         eprintln!("error: none of {failures} pictures could be explained");
         return Ok(ExitCode::from(2));
     }
-    let index = BatchManifest::new(&job.command, entries);
+    let mut index = BatchManifest::new(&job.command, entries);
+    index.checks = CheckedSet::of(checked.iter().map(|(question, map)| (*question, map)));
+    unheard = unheard.or(say(args, check::set_lines(&index)).err());
     let staged = folder.stage()?;
     index.write(staged.path())?;
     staged.commit_into(None)?;
@@ -340,7 +366,15 @@ fn print(
     for question in &manifest.questions {
         output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
     }
+    for line in check::lines(manifest) {
+        output::line(&format!("  {line}"))?;
+    }
     output::line(&format!("  {}", place.join("panel.png").display()))
+}
+
+/// Lines for people.
+fn say(args: &ExplainArgs, lines: impl IntoIterator<Item = String>) -> Result<()> {
+    lines.into_iter().filter(|_| !args.json).try_for_each(|line| output::line(&line))
 }
 
 /// A picture that could not be explained: a line of JSON, or words on stderr.

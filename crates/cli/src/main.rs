@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod check;
 mod corrupt;
 mod evaluate;
 mod explain;

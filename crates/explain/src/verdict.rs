@@ -43,8 +43,8 @@ impl Verdict {
     /// those that were checked is at least [`RedrawnMap::UNCHANGED`].
     pub const UNCHANGED_MAP: &'static str = "unchanged-map";
 
-    /// Above this an explanation is called uncertain. To be measured: for now at one half of VOICE's overlap, the
-    /// intersection over union of where the explanation is and where it is uncertain, in [0, 1].
+    /// Above this an explanation is called uncertain. One half until it is measured: VOICE's intersection over union of where
+    /// the explanation is and where it is uncertain lies in [0, 1], and is small where the uncertainty lies beside the explanation.
     pub const VOICE_LIMIT: f64 = 0.5;
 
     /// Whether nothing speaks for the class; `answer` is that of *Why P?*.
@@ -105,9 +105,10 @@ impl Verdict {
         Some(Self { name: Self::SAME_CLASS, map: None, holds, value, threshold: 0.0, says })
     }
 
-    /// Whether an explanation is uncertain, by VOICE's overlap in [0, 1].
-    pub fn uncertain_explanation(asked: &Asked, overlap: f64) -> Self {
-        let holds = overlap > Self::VOICE_LIMIT;
+    /// Whether an explanation is uncertain, by VOICE's intersection over union, in [0, 1]: of {uncertainty > 0.1} and
+    /// {explanation > 0.1}.
+    pub fn uncertain_explanation(asked: &Asked, iou: f64) -> Self {
+        let holds = iou > Self::VOICE_LIMIT;
         let says = if holds {
             "The explanation is uncertain where it is strong: contrasts with other classes disagree there."
         } else {
@@ -115,7 +116,7 @@ impl Verdict {
         };
         let (map, says) = (Some(asked.map_name()), says.to_owned());
         let (name, threshold) = (Self::UNCERTAIN_EXPLANATION, Self::VOICE_LIMIT);
-        Self { name, map, holds, value: overlap, threshold, says }
+        Self { name, map, holds, value: iou, threshold, says }
     }
 
     /// Whether a picture is unlike those that a second stage was fitted on: `score` (larger means more like them) is under the

@@ -27,6 +27,7 @@
 
 mod answers;
 mod archive;
+mod checks;
 mod colormap;
 mod error;
 mod evaluation;

@@ -1,4 +1,4 @@
-//! An evaluation as a page that opens offline, as a table of numbers, and the curve of a training.
+//! An evaluation as a page that opens offline, as a table of numbers, the curve of a training, and those of maps.
 
 mod changed;
 mod conditions;
@@ -6,6 +6,7 @@ mod conditions_plots;
 mod curves;
 mod html;
 mod page;
+mod panels;
 mod svg;
 mod table;
 mod training;
@@ -13,5 +14,6 @@ mod training;
 pub use changed::{ChangedAnswers, ChangedExample, ChangedIn, Said};
 pub use conditions::conditions_page;
 pub use page::{EvaluationFacts, Skipped, evaluation_page};
+pub(crate) use panels::{Panel, PanelLine, curve_panels};
 pub use table::{TableError, conditions_csv, contrasts_csv, evaluation_csv};
 pub use training::{TrainingEpoch, training_curve};
