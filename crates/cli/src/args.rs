@@ -95,6 +95,13 @@ pub struct ExplainArgs {
     /// Longest side of a drawn picture in pixels; smaller photographs keep their own size.
     #[arg(long, value_name = "PIXELS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub picture_size: u32,
+    /// Check how good the maps are: what the network says when their pixels are taken away or put in, held against random
+    /// maps, and whether they change when its weights are re-drawn. Costs a few hundred forward passes a picture.
+    #[arg(long)]
+    pub check: bool,
+    /// Steps of each curve of --check [default: 20].
+    #[arg(long, value_name = "N", requires = "check", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub check_steps: Option<u16>,
     /// Folder for the results: one picture's go into it, several pictures' into sub-folders
     /// [default: introspect-out, where an earlier run is replaced].
     #[arg(long, value_name = "DIR")]

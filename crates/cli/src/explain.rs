@@ -12,6 +12,7 @@ use introspective_report::manifest::Manifest;
 use introspective_report::{Drawing, Existing, ExplanationReport, RunFolder, Subject};
 
 use crate::args::ExplainArgs;
+use crate::check::{self, Checker};
 use crate::interrupt::Interrupt;
 use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored, to_click};
 use crate::pictures::Images;
@@ -68,8 +69,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let session = ManuallyDrop::new(Session::new(classifier, &options)?);
     let opinion =
         second.map(|found| Opinion::new(found, classifier, threads.map(Threads::new), optimise));
+    let checker = Checker::new(args, classifier)?;
     let job = Job {
         opinion: opinion.transpose()?,
+        checker: checker.as_ref(),
         session: &session,
         classes: &classes,
         preprocessing: &preprocessing,
@@ -92,6 +95,8 @@ fn existing(args: &ExplainArgs) -> Existing {
 /// Everything that is the same for all pictures.
 struct Job<'a> {
     opinion: Option<Opinion<'a>>,
+    /// What checks the maps, if that was asked for.
+    checker: Option<&'a Checker<'a>>,
     session: &'a Session<'a>,
     classes: &'a ClassNames,
     preprocessing: &'a Preprocessing,
@@ -106,15 +111,28 @@ impl Work for Job<'_> {
     fn work(&self, image: &str, picture: Picture, folder: &Path) -> Result<Manifest> {
         let prepared = self.preprocessing.apply(picture.pixels.view())?;
         let observation = self.session.observe(prepared.input.view())?;
-        let second = match &self.opinion {
-            Some(opinion) => Some(opinion.of(&observation, prepared.input.view(), self.classes)?),
-            None => None,
+        let (second, probabilities) = match &self.opinion {
+            Some(opinion) => {
+                let said = opinion.of(&observation, prepared.input.view(), self.classes)?;
+                (Some(said.0), Some(said.1))
+            }
+            None => (None, None),
         };
         let questions = in_doubt(self.questions, second.as_ref());
         let explanation = explain(self.session, &observation, &questions)?;
         let maps = class_maps(self.session, &observation, &to_click(&explanation))?;
         let (channels, height, width) = observation.activations.dim();
         drop(observation);
+        let input = prepared.input.view();
+        let checker = self.checker;
+        let checks = checker.map(|c| c.check(self.session, input, &explanation)).transpose()?;
+        let head = self.opinion.as_ref().map(|opinion| &opinion.head.about);
+        let said = probabilities.as_ref().zip(head).map(|(probabilities, about)| check::Second {
+            about,
+            logits: explanation.logits.view(),
+            probabilities,
+        });
+        let verdicts = check::verdicts(&explanation, self.classes, said, checks.as_deref());
         let subject = Subject {
             image: image.to_owned(),
             stored: stored(picture.info),
@@ -130,6 +148,8 @@ impl Work for Job<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: second,
+            verdicts,
+            checks: checks.as_deref().zip(checker.map(|checker| &checker.options)),
             maps: Some(&maps),
             command: &self.command,
         };
@@ -157,6 +177,9 @@ impl Work for Job<'_> {
         let width = manifest.questions.iter().map(|q| q.text.chars().count()).max().unwrap_or(0);
         for question in &manifest.questions {
             output::line(&format!("  {:<width$}  {}", question.text, question.note))?;
+        }
+        for line in check::lines(manifest) {
+            output::line(&format!("  {line}"))?;
         }
         output::line(&format!("  {}", place.join("panel.png").display()))
     }

@@ -5,6 +5,7 @@
 mod advice;
 mod args;
 mod atlas;
+mod check;
 mod corrupt;
 mod evaluate;
 mod explain;

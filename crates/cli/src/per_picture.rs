@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use introspective_data::{Picture, PictureInfo};
 use introspective_explain::Explanation;
-use introspective_report::manifest::{BatchEntry, BatchManifest, Manifest, Stored};
+use introspective_report::manifest::{BatchEntry, BatchManifest, CheckedSet, Manifest, Stored};
 use introspective_report::{Drawing, RunFolder, Style, unique_names};
 use serde::Serialize;
 use serde_json::json;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::args::StyleArg;
 use crate::interrupt::Interrupt;
 use crate::pictures::{Images, ReadAhead};
-use crate::{advice, output};
+use crate::{advice, check, output};
 
 /// Graph optimisation costs tens of milliseconds when loading and gives some per picture.
 pub const WORTH_OPTIMISING: usize = 8;
@@ -69,6 +69,7 @@ impl Run<'_> {
             Ok(manifest) => {
                 let place = staged.commit_into(None)?;
                 self.print(work, &manifest, &place)?;
+                self.say(check::caveat(W::explanation(&manifest).checks.is_some()))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) if self.json => {
@@ -89,6 +90,7 @@ impl Run<'_> {
         let progress = self.progress(paths.len());
         let mut entries = Vec::with_capacity(paths.len());
         let mut failures = 0;
+        let mut checked = Vec::new();
         let mut unheard = None;
         // Whoever reads stdout may go away, or its disk be full: that does not stop the pictures still to come.
         for ((name, picture), stem) in pictures.zip(unique_names(paths)) {
@@ -98,6 +100,7 @@ impl Run<'_> {
                     let place = staged.commit_into(Some(&stem))?;
                     let printed = progress.suspend(|| self.print(work, &manifest, &place));
                     unheard = unheard.or(printed.err());
+                    checked.extend(check::of_questions(W::explanation(&manifest)));
                     entries.push(BatchEntry::Explained {
                         image: name,
                         folder: stem,
@@ -122,7 +125,9 @@ impl Run<'_> {
             eprintln!("error: none of {failures} pictures could be explained");
             return Ok(ExitCode::from(2));
         }
-        let index = BatchManifest::new(self.command, entries);
+        let mut index = BatchManifest::new(self.command, entries);
+        index.checks = CheckedSet::of(checked.iter().map(|(question, map)| (*question, map)));
+        unheard = unheard.or(self.say(check::set_lines(&index)).err());
         let staged = self.folder.stage()?;
         index.write(staged.path())?;
         staged.commit_into(None)?;
@@ -138,6 +143,11 @@ impl Run<'_> {
             return Ok(ExitCode::from(2));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Lines for people.
+    fn say(&self, lines: impl IntoIterator<Item = String>) -> Result<()> {
+        lines.into_iter().filter(|_| !self.json).try_for_each(|line| output::line(&line))
     }
 
     /// A bar on stderr, absent when it is no terminal or with `--json`.

@@ -90,15 +90,7 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let logits = &observation.logits;
     let asked = questions.about(logits.view())?;
-    let mut upstream = Array2::zeros((asked.len(), logits.len()));
-    for (mut row, question) in upstream.axis_iter_mut(Axis(0)).zip(&asked) {
-        row.assign(&question.upstream(logits.view()));
-    }
-    let alpha = session.alpha(observation, upstream.view())?;
-    let maps = combine(alpha.view(), observation);
-    if maps.len() != asked.len() || maps.iter().flatten().any(|v| !v.is_finite()) {
-        return Err(ExplainError::NotFinite { layer: session.layer().to_owned() });
-    }
+    let maps = maps(session, observation, &asked)?;
     let answers = asked.into_iter().zip(maps).map(|(asked, raw)| Answer { asked, raw }).collect();
     Ok(Explanation {
         logits: logits.clone(),
@@ -106,6 +98,25 @@ pub fn explain(
         predicted: largest(logits.view(), None).unwrap_or(0),
         answers,
     })
+}
+
+/// The raw maps of these questions, all from one batch of upstream rows.
+pub(crate) fn maps(
+    session: &Session<'_>,
+    observation: &Observation,
+    asked: &[Asked],
+) -> Result<Vec<Array2<f32>>, ExplainError> {
+    let logits = observation.logits.view();
+    let mut upstream = Array2::zeros((asked.len(), logits.len()));
+    for (mut row, question) in upstream.axis_iter_mut(Axis(0)).zip(asked) {
+        row.assign(&question.upstream(logits));
+    }
+    let alpha = session.alpha(observation, upstream.view())?;
+    let maps = combine(alpha.view(), observation);
+    if maps.len() != asked.len() || maps.iter().flatten().any(|v| !v.is_finite()) {
+        return Err(ExplainError::NotFinite { layer: session.layer().to_owned() });
+    }
+    Ok(maps)
 }
 
 /// `CAM_b = sum_k alpha_bk A_k`: B x K weights give B maps of u x v.

@@ -14,14 +14,17 @@
 //! look at.
 //!
 //! [`atlas`] gives the maps of all classes at once ([`Atlas`]): which contrasts differ ([`Atlas::ranking`]), and where they
-//! do ([`Atlas::voice`], the uncertainty of the explanation).
+//! do ([`Atlas::voice`], the uncertainty of the explanation). [`faithfulness`] holds measures of how good a map is, [`Verdict`] what a
+//! program should know of an explanation.
 
 mod answer;
 mod atlas;
 mod classes;
+pub mod faithfulness;
 mod questions;
 mod ranking;
 mod softmax;
+mod verdict;
 mod voice;
 
 pub use answer::{Answer, Display, Evidence, ExplainError, Explanation, explain};
@@ -31,4 +34,5 @@ pub use introspective_network::resize_bilinear;
 pub use questions::{Asked, Form, Question, QuestionError, Questions};
 pub use ranking::Ranked;
 pub use softmax::softmax;
+pub use verdict::Verdict;
 pub use voice::Voice;

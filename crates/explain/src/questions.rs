@@ -138,6 +138,15 @@ impl Questions {
 }
 
 impl Asked {
+    /// The name of its map among those of a picture: `why`, `what_if_not`, `rather_than_<index>`.
+    pub fn map_name(&self) -> String {
+        let question = self.question.name().replace('-', "_");
+        match self.contrast {
+            Some(other) => format!("{question}_{other}"),
+            None => question,
+        }
+    }
+
     /// The row `g` of N numbers with `raw map = sum_k (g . dz/dA)_k A_k`.
     ///
     /// The cross-entropy contrast has `g = p - e_Q`; its entry for Q is computed as

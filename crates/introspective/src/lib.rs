@@ -70,17 +70,20 @@ pub use introspective_corrupt as corrupt;
 /// Labelled sets, named arrays, holding out, augmentation.
 pub use introspective_data as data;
 pub use introspective_data::{Picture, PictureError, PictureInfo, decode, find_pictures, read};
+/// How good a map is: deletion and insertion, average drop, networks with re-drawn weights.
+pub use introspective_explain::faithfulness;
 pub use introspective_explain::{
-    Answer, Asked, Atlas, Display, Evidence, ExplainError, Explanation, Form, Question,
-    QuestionError, Questions, Ranked, Voice, atlas, explain, resize_bilinear, softmax,
+    Answer, Asked, Atlas, ClassMaps, Display, Evidence, ExplainError, Explanation, Form, Question,
+    QuestionError, Questions, Ranked, Verdict, Voice, atlas, class_maps, explain, resize_bilinear,
+    softmax,
 };
 /// Metrics of classifiers, temperatures, and methods against each other with intervals.
 pub use introspective_measure as measure;
 pub use introspective_network::{
     Architecture, CheckpointError, ClassError, ClassNames, Classifier, ExportOptions, Extractor,
     ExtractorOptions, Interpolation, LastLayer, Layer, Method, NetworkError, Observation, Opened,
-    Prepared, PreprocessError, Preprocessing, RuntimeChoice, RuntimeInfo, Session, SessionOptions,
-    Threads, Weights, embedded,
+    Prepared, PreprocessError, Preprocessing, Redraw, RuntimeChoice, RuntimeInfo, Session,
+    SessionOptions, Threads, Weights, embedded,
 };
 /// The second stage: gradients as features, the introspective network H, its controls, trust scores.
 pub use introspective_reflect as reflect;

@@ -326,6 +326,14 @@ pub enum NetworkError {
         /// The network.
         model: String,
     },
+    /// Weights were to be re-drawn, and there are none.
+    #[error(
+        "{model} has no layer with weights (a convolution, a linear layer, or a product with a constant) to re-draw"
+    )]
+    NoWeights {
+        /// The network.
+        model: String,
+    },
     /// Statistics of the batch were asked for, and there are none.
     #[error("{model} cannot be run with the statistics of a batch: {reason}")]
     BatchStatistics {

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayD, ArrayView4, ArrayViewD, Axis, s};
 use crate::batch_statistics::{batch_norms, normalise_by_batch, normalise_by_own};
 use crate::classifier::Classifier;
 use crate::error::{NetworkError, Result};
-use crate::penultimate::USUAL_SIZE;
+use crate::penultimate::{Penultimate, USUAL_SIZE};
 use crate::runtime::{Engine, LoadOptions, Threads, Workers};
 use crate::stages::{Stage, pooled, width};
 
@@ -60,7 +60,7 @@ impl Default for ExtractorOptions {
 /// What a classifier made of a batch of B pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
-    /// Penultimate features h, B x d: what the last linear layer reads.
+    /// Penultimate features h, B x d: what the last linear layer reads. No columns if only the logits are given.
     pub h: Array2<f32>,
     /// Logits z, B x N.
     pub z: Array2<f32>,
@@ -111,9 +111,24 @@ impl<'c> Extractor<'c> {
     /// [`NetworkError::NoBatchNorms`], or [`NetworkError::BatchStatistics`] for a file that was written for one picture
     /// at a time.
     pub fn new(classifier: &'c Classifier, options: &ExtractorOptions) -> Result<Self> {
-        let penultimate = classifier.penultimate()?;
+        Self::load(classifier, options, Some(&classifier.penultimate()?))
+    }
+
+    /// Loads the classifier for its logits alone: h has no columns. For networks whose features cannot be told, too.
+    ///
+    /// # Errors
+    /// As [`Extractor::new`], but for [`NetworkError::NoPenultimate`].
+    pub fn of_logits(classifier: &'c Classifier, options: &ExtractorOptions) -> Result<Self> {
+        Self::load(classifier, options, None)
+    }
+
+    fn load(
+        classifier: &'c Classifier,
+        options: &ExtractorOptions,
+        penultimate: Option<&Penultimate>,
+    ) -> Result<Self> {
         let mut graph = classifier.graph.clone();
-        let features = penultimate.declare(&mut graph);
+        let features = penultimate.map(|penultimate| penultimate.declare(&mut graph));
         let one_at_a_time = classifier.one_at_a_time() || !batches_pass(classifier);
         let model = || classifier.name.clone();
         if options.statistics != Statistics::Stored && classifier.batch_norms() == 0 {
@@ -140,7 +155,9 @@ impl<'c> Extractor<'c> {
         }
         let load = LoadOptions { optimise: options.optimise, threads: options.threads.as_ref() };
         let stages = if options.stages { classifier.stages() } else { Vec::new() };
-        let mut outputs = vec![features.as_str(), &classifier.logits];
+        // the logits come first, then the features
+        let mut outputs = vec![classifier.logits.as_str()];
+        outputs.extend(features.as_deref());
         // the features may be a stage's value, and no engine gives a value twice
         let mut places = Vec::with_capacity(stages.len());
         for stage in &stages {
@@ -158,7 +175,7 @@ impl<'c> Extractor<'c> {
             classifier,
             workers: Workers::new(&engine, options.threads.as_ref()),
             engine,
-            width: penultimate.width,
+            width: penultimate.map_or(0, |penultimate| penultimate.width),
             one_at_a_time,
             statistics: options.statistics,
             stages,
@@ -172,7 +189,7 @@ impl<'c> Extractor<'c> {
         self.classifier
     }
 
-    /// Number of features d.
+    /// Number of features d; 0 if only the logits are given.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -331,8 +348,11 @@ impl<'c> Extractor<'c> {
         let value = |index: usize, _: &Stage| values.get(*self.places.get(index)?);
         let stages = pooled(&self.stages, count, value).map_err(failed)?;
         Ok(Features {
-            h: matrix(0, "features", self.width)?,
-            z: matrix(1, "logits", self.classifier.classes())?,
+            h: match self.width {
+                0 => Array2::zeros((count, 0)),
+                width => matrix(1, "features", width)?,
+            },
+            z: matrix(0, "logits", self.classifier.classes())?,
             stages,
         })
     }

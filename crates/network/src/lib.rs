@@ -44,6 +44,7 @@ mod onnx;
 mod open;
 mod penultimate;
 mod preprocess;
+mod redraw;
 mod runtime;
 mod session;
 mod settings;
@@ -66,6 +67,7 @@ pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Method, NonLocalMeans, Prepared,
     PreprocessError, Preprocessing, Region, resize_rgb,
 };
+pub use redraw::Redraw;
 pub use runtime::{RuntimeChoice, RuntimeInfo, Threads};
 pub use session::{Observation, Session, SessionOptions};
 pub use stages::Stage;

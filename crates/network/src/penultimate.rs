@@ -125,7 +125,7 @@ struct Walk<'g> {
 }
 
 /// Values that depend on a graph's input.
-fn from_the_picture(graph: &Graph) -> HashSet<&str> {
+pub(crate) fn from_the_picture(graph: &Graph) -> HashSet<&str> {
     let mut computed: HashSet<&str> =
         graph.inputs.iter().filter_map(|input| input.name.as_deref()).collect();
     for node in &graph.nodes {

@@ -161,6 +161,11 @@ impl<'c> Session<'c> {
         self.classifier
     }
 
+    /// The worker threads it was given.
+    pub fn threads(&self) -> Option<&Threads> {
+        self.threads.as_ref()
+    }
+
     /// Dotted name of the target layer.
     pub fn layer(&self) -> &str {
         &self.layer

@@ -20,7 +20,7 @@ use crate::blend::Blend;
 use crate::columns::Columns;
 use crate::error::{ReflectError, Result};
 use crate::features::LastLayer;
-use crate::head::{About, Head, Method};
+use crate::head::{About, EnergyQuantile, Head, Method};
 use crate::mlp::First;
 use crate::options::Reads;
 use crate::question::Question;
@@ -200,6 +200,13 @@ impl Head {
             if !(temperature.is_finite() && *temperature > 0.0) {
                 return Err(format!("a temperature is {temperature}; expected a number above 0"));
             }
+        }
+        if let Some(EnergyQuantile { share, value, .. }) = self.about.energy_quantile
+            && !(share > 0.0 && share < 1.0 && value.is_finite())
+        {
+            return Err(format!(
+                "its quantile of the energy is {value} for a share of {share}; expected a number, and a share between 0 and 1"
+            ));
         }
         if self.networks.is_empty() || self.networks.iter().any(|own| own.is_empty()) {
             return Err("it has a seed without networks, or no seed".to_owned());

@@ -13,7 +13,7 @@ use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
 use crate::features::Features;
 use crate::file::FORMAT;
-use crate::head::{About, Head, Method, SeedRecord, with_input};
+use crate::head::{About, EnergyQuantile, Head, Method, SeedRecord, with_input};
 use crate::jobs::each;
 use crate::mlp::{Mlp, Width};
 use crate::options::{FitOptions, Reads};
@@ -182,6 +182,7 @@ pub fn fit(
             .into_iter()
             .collect(),
         mean_probabilities: Some(mean_probabilities(training.z.view())),
+        energy_quantile: EnergyQuantile::of(kept.z.view()),
         kept: kept.len(),
         kept_unseen: !kept.held_out.is_empty() && kept.held_out.iter().all(|&held| held),
         temperature: 1.0,

@@ -15,6 +15,7 @@ use crate::input::Input;
 use crate::mlp::{Activation, Mlp};
 use crate::options::Reads;
 use crate::question::Question;
+use crate::scores::LogitScores;
 use crate::sgd::Schedule;
 use crate::statistics::{OfGradients, Scaling, Statistics, side_by_side};
 use crate::stream::{Stream, Streamed};
@@ -94,6 +95,10 @@ pub struct About {
     /// older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_probabilities: Option<Vec<f32>>,
+    /// How low the classifier's negative energy is for images like those it was trained on. Absent in files of older
+    /// versions, and where few images were kept aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_quantile: Option<EnergyQuantile>,
     /// Number of images the temperatures were fitted on.
     pub kept: usize,
     /// True if the classifier was not trained on those either.
@@ -111,6 +116,39 @@ impl About {
     /// True if the statistics of the gradients are those of their factors: products are not read.
     pub(crate) fn scales_factors(&self) -> bool {
         self.rank.is_some() || self.reads == Reads::Activations
+    }
+}
+
+/// A low quantile of the classifier's negative energy, `logsumexp z`, over the images kept aside: what a single picture is
+/// held against to tell whether it is unlike them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnergyQuantile {
+    /// The share of the images that is under it at most, between 0 and 1.
+    pub share: f32,
+    /// The quantile.
+    pub value: f32,
+    /// Number of images.
+    pub images: usize,
+}
+
+impl EnergyQuantile {
+    /// The share that [`fit`](crate::fit) takes: one picture of twenty of the usual kind is called unusual.
+    pub const SHARE: f32 = 0.05;
+    /// Of fewer images no quantile is told: not one would be under it.
+    pub const FEWEST: usize = 20;
+
+    /// The quantile [`EnergyQuantile::SHARE`] of these logits, n x N: the value of rank `floor(share n)`, counted from 0. `None`
+    /// of fewer than [`EnergyQuantile::FEWEST`].
+    pub fn of(z: ArrayView2<'_, f32>) -> Option<Self> {
+        let (share, images) = (Self::SHARE, z.nrows());
+        if images < Self::FEWEST {
+            return None;
+        }
+        let energy = |z| LogitScores::of(z).negative_energy;
+        let mut energies: Vec<f64> = z.outer_iter().map(energy).collect();
+        energies.sort_by(f64::total_cmp);
+        let rank = (f64::from(share) * images as f64) as usize;
+        Some(Self { share, value: *energies.get(rank)? as f32, images })
     }
 }
 

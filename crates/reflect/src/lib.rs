@@ -61,7 +61,7 @@ pub use error::{ReflectError, Result};
 pub use features::{Features, LastLayer};
 pub use fit::{KeepState, Owner, Progress, fit, split};
 pub use guard::{GUARD_IMAGES, GUARD_SHARE, GUARD_SHARE_OF_LOGITS, GUARD_WINDOW, Guard, Verdict};
-pub use head::{About, Head, Method, SeedRecord};
+pub use head::{About, EnergyQuantile, Head, Method, SeedRecord};
 pub use input::Input;
 pub use mlp::{Activation, First, Linear, Mlp, Width};
 pub use options::{FitOptions, Reads};

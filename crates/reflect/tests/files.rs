@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use common::{bytes, farthest, features, fitted, options, zscore};
-use introspective_reflect::{FitOptions, Head, Method, ReflectError};
+use introspective_reflect::{EnergyQuantile, FitOptions, Head, LogitScores, Method, ReflectError};
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -101,6 +101,21 @@ fn heads_know_whose_they_are() {
     foreign(head.check_fits(Some("abc"), [12, 0], 6), "6");
 }
 
+/// What an older version wrote has no quantile, and few images have none either.
+#[test]
+fn the_energy_of_the_kept_images_is_kept() {
+    let quantile = read(&FULL).unwrap().about.energy_quantile.unwrap();
+    let kept = features(2, 40, 5, 12);
+    let energies = kept.z.outer_iter().map(|z| LogitScores::of(z).negative_energy as f32);
+    let under = energies.filter(|energy| *energy < quantile.value).count();
+    assert_eq!((under, quantile.images, quantile.share), (2, 40, 0.05));
+    let older = changed(&FULL, |about, _| {
+        about.as_object_mut().unwrap().remove("energy_quantile");
+    });
+    assert_eq!(read(&older).unwrap().about.energy_quantile, None);
+    assert_eq!(EnergyQuantile::of(features(2, 19, 5, 12).z.view()), None);
+}
+
 #[test]
 fn missing_files_and_other_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,6 +146,9 @@ fn descriptions_that_are_wrong_are_refused() {
     assert!(about(|a| a["temperature"] = json!(-1.0)).contains("temperature"));
     assert!(about(|a| a["temperature"] = json!(1e300)).contains("temperature"));
     assert!(about(|a| a["seeds"][0]["temperatures"]["mlp-h"] = json!(0.0)).contains("temperature"));
+    let quantile = |change: fn(&mut Value)| about(|a| change(&mut a["energy_quantile"]));
+    assert!(quantile(|q| q["share"] = json!(1.5)).contains("share between 0 and 1"));
+    assert!(quantile(|q| q["value"] = json!(1e39)).contains("quantile of the energy"));
     assert!(about(|a| a["seeds"] = json!([])).contains("no seed"));
     assert!(about(|a| a["seeds"][0]["temperatures"] = json!({})).contains("without networks"));
     assert!(about(|a| a["seeds"][0]["seed"] = json!(9)).contains("9."));

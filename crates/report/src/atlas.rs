@@ -113,6 +113,8 @@ impl AtlasReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: None,
+            verdicts: Vec::new(),
+            checks: None,
             maps: None,
             command: self.command,
         }
@@ -178,6 +180,7 @@ impl AtlasReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: None,
+            verdicts: &[],
             voice,
             facts: facts(self.session, self.layer_shape, self.command),
         };

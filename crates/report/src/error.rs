@@ -143,6 +143,14 @@ pub enum WriteError {
         /// Why not.
         reason: &'static str,
     },
+    /// A table could not be put together.
+    #[error("cannot write {}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What the writer said.
+        source: csv::Error,
+    },
     /// A manifest could not be put into words.
     #[error("cannot write {}", path.display())]
     Manifest {

@@ -3,12 +3,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use introspective_explain::{Answer, ClassMaps, Evidence, Explanation, Question, resize_bilinear};
+use introspective_explain::faithfulness::{CheckOptions, MapCheck};
+use introspective_explain::{
+    Answer, ClassMaps, Evidence, Explanation, Question, Verdict, resize_bilinear,
+};
 use introspective_network::{ClassNames, Prepared, Preprocessing, Session};
 use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
 
 use crate::archive::write_npz;
+use crate::checks::{CURVES, Checks, PLOT, curves_csv, curves_plot};
 use crate::colormap::Colormap;
 use crate::error::{DrawError, WriteError};
 use crate::explorer::{Explorer, facts};
@@ -83,6 +87,10 @@ pub struct ExplanationReport<'a> {
     pub second_stage: Option<SecondStage>,
     /// Maps of the classes that may be clicked in `report.html`; without them there is none.
     pub maps: Option<&'a ClassMaps>,
+    /// What a program should know of it.
+    pub verdicts: Vec<Verdict>,
+    /// How good the maps are, and how that was found out.
+    pub checks: Option<(&'a [MapCheck], &'a CheckOptions)>,
     /// The command line, for the manifest.
     pub command: &'a str,
 }
@@ -97,7 +105,8 @@ pub(crate) struct Drawn {
 
 impl ExplanationReport<'_> {
     /// Writes `why.png`, `what-if-not.png`, a `rather-than-<class>.png` a contrast, `panel.png`, `report.html`,
-    /// `maps.npz` and `manifest.json` into an existing folder, and returns the manifest.
+    /// `maps.npz` and `manifest.json` into an existing folder, and returns the manifest. With checks also their curves,
+    /// `checks.csv` and `checks.svg`.
     ///
     /// # Errors
     /// A file cannot be written, or the colours do not suit the style.
@@ -128,6 +137,9 @@ impl ExplanationReport<'_> {
             rayon::join(together, || rayon::join(arrays, || self.write_page(folder)))
         });
         answers.and(together).and(arrays).and(page)?;
+        if let Some((checks, _)) = self.checks {
+            self.write_checks(folder, checks)?;
+        }
 
         let manifest = self.manifest(drawn.into_iter().map(|d| d.entry).collect());
         manifest.write(folder)?;
@@ -182,7 +194,7 @@ impl ExplanationReport<'_> {
             class: class(asked.class),
             contrast: asked.contrast.map(class),
             form: asked.form.name(),
-            map: map_name(answer),
+            map: asked.map_name(),
             picture: name.to_owned(),
             min,
             max,
@@ -243,6 +255,7 @@ impl ExplanationReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: self.second_stage.clone(),
+            verdicts: &self.verdicts,
             voice: None,
             facts: facts(self.session, self.layer_shape, self.command),
         };
@@ -261,6 +274,22 @@ impl ExplanationReport<'_> {
             arrays.push((shown.as_str(), d.display.view().into_dyn()));
         }
         write_npz(folder.join("maps.npz"), &arrays)
+    }
+
+    fn write_checks(&self, folder: &Path, checks: &[MapCheck]) -> Result<(), WriteError> {
+        let answered = |check: &MapCheck| {
+            let answers = &self.explanation.answers;
+            let answer = answers.iter().find(|answer| answer.asked == check.asked);
+            answer.map(|answer| title(self.classes, answer)).unwrap_or_default()
+        };
+        let table = folder.join(CURVES);
+        let curves = curves_csv(checks)
+            .map_err(|source| WriteError::Table { path: table.clone(), source })?;
+        let plot = curves_plot(checks, &answered);
+        for (path, bytes) in [(table, curves), (folder.join(PLOT), plot.into_bytes())] {
+            std::fs::write(&path, bytes).map_err(|source| WriteError::Io { path, source })?;
+        }
+        Ok(())
     }
 
     /// File names of the answers' pictures; two contrasts never share one.
@@ -312,8 +341,11 @@ impl ExplanationReport<'_> {
         let seen = subject.prepared.seen;
         let mut files: Vec<String> = questions.iter().map(|q| q.picture.clone()).collect();
         let page = self.maps.map(|_| "report.html");
-        let usual = ["panel.png", "maps.npz", "manifest.json"];
-        files.extend(page.into_iter().chain(usual).map(str::to_owned));
+        files.extend(page.into_iter().chain(["panel.png", "maps.npz"]).map(str::to_owned));
+        if self.checks.is_some() {
+            files.extend([CURVES, PLOT].map(str::to_owned));
+        }
+        files.push("manifest.json".to_owned());
         Manifest {
             schema_version: SCHEMA_VERSION,
             tool: TOOL,
@@ -334,6 +366,8 @@ impl ExplanationReport<'_> {
             top5: self.top(5),
             second_stage: self.second_stage.clone(),
             questions,
+            verdicts: self.verdicts.clone(),
+            checks: self.checks.map(|(maps, options)| Checks::new(maps, options)),
             style: drawing.style.name(),
             colormap: drawing.colormap.name(),
             files,
@@ -351,15 +385,6 @@ pub(crate) fn title(classes: &ClassNames, answer: &Answer) -> String {
         }
         (Question::WhatIfNot, _) => format!("What if not {class}?"),
         (Question::Why | Question::RatherThan, _) => format!("Why {class}?"),
-    }
-}
-
-/// `why`, `what_if_not`, `rather_than_<index>`.
-fn map_name(answer: &Answer) -> String {
-    let question = answer.asked.question.name().replace('-', "_");
-    match answer.asked.contrast {
-        Some(other) => format!("{question}_{other}"),
-        None => question,
     }
 }
 

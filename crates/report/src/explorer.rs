@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use introspective_explain::{ClassMaps, Voice, softmax};
+use introspective_explain::{ClassMaps, Verdict, Voice, softmax};
 use introspective_network::{ClassNames, Session};
 use ndarray::ArrayView1;
 use serde::Serialize;
@@ -41,6 +41,8 @@ pub struct Explorer<'a, 's> {
     pub drawing: Drawing,
     /// What a second stage says, if there is one.
     pub second_stage: Option<SecondStage>,
+    /// What a program, and a reader, should know; the page says those that hold.
+    pub verdicts: &'a [Verdict],
     /// Where the contrasts of all classes differ, if that is known, at any size.
     pub voice: Option<&'a Voice>,
     /// Names and values for the fold at the end, such as those of [`facts`].
@@ -65,6 +67,7 @@ pub struct ExplorerData {
     tables: Tables,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_stage: Option<SecondStage>,
+    verdicts: Vec<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     voice: Option<VoiceData>,
     facts: Vec<(String, String)>,
@@ -139,6 +142,12 @@ impl Explorer<'_, '_> {
                 signed: table(Style::Signed),
             },
             second_stage: self.second_stage.clone(),
+            verdicts: self
+                .verdicts
+                .iter()
+                .filter(|v| v.name != Verdict::SAME_CLASS)
+                .cloned()
+                .collect(),
             voice: self.voice.filter(|voice| !voice.empty).map(VoiceData::of),
             facts: self.facts.clone(),
         })

@@ -28,6 +28,7 @@
 mod answers;
 mod archive;
 mod atlas;
+mod checks;
 mod colormap;
 mod error;
 mod evaluation;

@@ -4,10 +4,15 @@ mod atlas;
 
 use std::path::Path;
 
+use introspective_explain::Verdict;
 use introspective_network::{Preprocessing, RuntimeInfo};
 use serde::Serialize;
 
 pub use self::atlas::{AtlasManifest, RankedClass, Uncertainty};
+pub use crate::checks::{
+    AreaNumbers, CheckedMap, CheckedScore, CheckedSet, Checks, FadedNumbers, RedrawnNumbers,
+    SetArea,
+};
 use crate::error::WriteError;
 
 /// Version of the manifest's form; raised when a field changes its meaning or goes.
@@ -58,6 +63,11 @@ pub struct Manifest {
     pub second_stage: Option<SecondStage>,
     /// The questions and what answers them.
     pub questions: Vec<Answered>,
+    /// What a program should know of the explanation, as statements that hold or do not.
+    pub verdicts: Vec<Verdict>,
+    /// How good the maps are, if that was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
     /// How the pictures are drawn: `authors`, `blend`, `signed`.
     pub style: &'static str,
     /// The colours they are drawn with.
@@ -91,6 +101,9 @@ pub struct BatchManifest {
     pub command: String,
     /// The pictures in input order.
     pub images: Vec<BatchEntry>,
+    /// How good the maps are, over all pictures, if that was checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckedSet>,
     /// The pictures' folders, and this file.
     pub files: Vec<String>,
 }
@@ -134,6 +147,7 @@ impl BatchManifest {
             version: env!("CARGO_PKG_VERSION"),
             command: command.to_owned(),
             images,
+            checks: Vec::new(),
             files,
         }
     }

@@ -66,7 +66,7 @@ impl<'c> Opinion<'c> {
         Ok(Array1::from(row))
     }
 
-    /// What it says, by its first seed and with the training set's statistics.
+    /// What it says, by its first seed and with the training set's statistics, and its probabilities of all classes.
     ///
     /// # Errors
     /// As [`Opinion::row`]; the head has no network H.
@@ -75,7 +75,7 @@ impl<'c> Opinion<'c> {
         observation: &Observation,
         input: ArrayView3<'_, f32>,
         classes: &ClassNames,
-    ) -> Result<SecondStage> {
+    ) -> Result<(SecondStage, Vec<f64>)> {
         let z = &observation.logits;
         let row = self.row(observation, input)?;
         let (rows, logits) = (row.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
@@ -92,13 +92,14 @@ impl<'c> Opinion<'c> {
             logit: second[index],
             probability: p[index],
         };
-        Ok(SecondStage {
+        let stage = SecondStage {
             head: self.path.display().to_string(),
             prediction: scored(largest(second.view())),
             top5: order.into_iter().take(5).map(scored).collect(),
             agrees: !classes_differ,
             total_variation,
-        })
+        };
+        Ok((stage, p))
     }
 }
 

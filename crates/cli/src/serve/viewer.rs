@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use introspective_data::{Picture, PictureError, decode_within};
-use introspective_explain::{ClassMaps, Explanation, Questions, class_maps, explain};
+use introspective_explain::{ClassMaps, Explanation, Questions, Verdict, class_maps, explain};
 use introspective_network::{
     ClassNames, Classifier, NetworkError, Observation, Opened, Prepared, Preprocessing, Session,
     SessionOptions, Threads,
@@ -28,7 +28,7 @@ use crate::per_picture::{stored, to_click};
 use crate::preprocessing::preprocessing;
 use crate::second::opinion::{Opinion, in_doubt};
 use crate::second::predictor::Predictor;
-use crate::{network, output, second};
+use crate::{check, network, output, second};
 
 /// Layers that are kept loaded.
 const LAYERS: usize = 4;
@@ -62,7 +62,8 @@ pub struct Seen {
     shot: Arc<Shot>,
     session: Arc<Session<'static>>,
     observation: Observation,
-    second: Option<SecondStage>,
+    /// What the second stage says, and its probabilities.
+    second: Option<(SecondStage, Vec<f64>)>,
 }
 
 impl Viewer {
@@ -176,7 +177,8 @@ impl Viewer {
     }
 
     fn explained(&self, seen: &Seen, ask: &Ask) -> Result<Explanation, Refusal> {
-        let questions = in_doubt(&self.questions(ask)?, seen.second.as_ref());
+        let questions =
+            in_doubt(&self.questions(ask)?, seen.second.as_ref().map(|(stage, _)| stage));
         explain(&seen.session, &seen.observation, &questions).map_err(|error| match error {
             introspective_explain::ExplainError::Question(error) => {
                 Refusal::Question(error.to_string())
@@ -211,11 +213,23 @@ impl Viewer {
             layer_shape: seen.observation.activations.dim().into(),
             classes: &self.classes,
             drawing: Self::drawing(ask)?,
-            second_stage: seen.second.clone(),
+            second_stage: seen.second.as_ref().map(|(stage, _)| stage.clone()),
+            verdicts: self.verdicts(seen, &explanation),
+            checks: None,
             maps: Some(&maps),
             command: &self.command,
         };
         use_it(&report, &maps)
+    }
+
+    fn verdicts(&self, seen: &Seen, explanation: &Explanation) -> Vec<Verdict> {
+        let said = self.opinion.zip(seen.second.as_ref());
+        let said = said.map(|(opinion, (_, probabilities))| check::Second {
+            about: &opinion.head.about,
+            logits: explanation.logits.view(),
+            probabilities,
+        });
+        check::verdicts(explanation, &self.classes, said, None)
     }
 
     fn subject<'a>(&'a self, shot: &'a Shot) -> Subject<'a> {
@@ -307,6 +321,7 @@ impl Backend for Viewer {
                 classes: &self.classes,
                 drawing: report.drawing,
                 second_stage: report.second_stage.clone(),
+                verdicts: &report.verdicts,
                 voice: None,
                 facts: facts(&seen.session, report.layer_shape, &self.command),
             };

@@ -1,4 +1,4 @@
-//! An evaluation as a page that opens offline, as a table of numbers, and the curve of a training.
+//! An evaluation as a page that opens offline, as a table of numbers, the curve of a training, and those of maps.
 
 mod changed;
 mod conditions;
@@ -7,6 +7,7 @@ mod curves;
 mod html;
 pub(crate) use html::escape;
 mod page;
+mod panels;
 mod svg;
 mod table;
 mod training;
@@ -14,5 +15,6 @@ mod training;
 pub use changed::{ChangedAnswers, ChangedExample, ChangedIn, Said};
 pub use conditions::conditions_page;
 pub use page::{EvaluationFacts, Skipped, evaluation_page};
+pub(crate) use panels::{Panel, PanelLine, curve_panels};
 pub use table::{TableError, conditions_csv, contrasts_csv, evaluation_csv};
 pub use training::{TrainingEpoch, training_curve};
