@@ -182,7 +182,7 @@ fn tensors_of_every_architecture() {
     }
 }
 
-/// At conv1 a batch of the adjoint has about a hundred rows, so 300 classes take several batches.
+/// At conv1 a batch of the adjoint has 64 rows, so 300 classes take several batches.
 #[test]
 fn a_batch_of_questions_equals_the_questions_one_by_one() {
     let classifier = classifier("resnet18", 300, 3);

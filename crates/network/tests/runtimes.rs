@@ -70,6 +70,10 @@ fn compare(rten: &Classifier, other: &Classifier, picture: &Array3<f32>, options
         &maps(&beta, &b.activations),
         &maps(&alpha, &a.activations),
     );
+    if ours.has_closed_form() {
+        let cams = [(&theirs, &b), (&ours, &a)].map(|(session, seen)| session.cams(seen).unwrap());
+        assert_close(&format!("{what} maps of all classes"), &cams[0], &cams[1]);
+    }
 }
 
 fn case(make: impl Fn() -> Classifier, picture: &Array3<f32>, layers: &[&str]) {
