@@ -93,8 +93,9 @@ const paint = (canvas, photo, raw, grid, { style, opacity, tables }) => {
       const alpha = (opacity / 0.7) * 0.8 * Math.abs(v);
       for (let c = 0; c < 3; c += 1) pixels[4 * i + c] = grey + Math.min(alpha, 1) * (over[c] - grey);
     });
-  } else if (!empty) {
-    const heat = stretched(upsample(raw.map((value) => Math.max(value, 0)), grid, height, width));
+  } else {
+    const heat = empty ? new Float32Array(width * height)
+      : stretched(upsample(raw.map((value) => Math.max(value, 0)), grid, height, width));
     if (style === "authors") {
       let most = 0;
       const sums = new Float32Array(3 * heat.length);
