@@ -1,6 +1,5 @@
 //! What computes the answers.
 
-use introspective_report::ExplorerData;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -69,11 +68,11 @@ pub trait Backend: Send + Sync + 'static {
     /// See [`Refusal`].
     fn explain(&self, seen: &Self::Seen, ask: &Ask) -> Result<Value, Refusal>;
 
-    /// What the page draws from.
+    /// What the page draws from, as JSON: [`ExplorerData`](introspective_report::ExplorerData).
     ///
     /// # Errors
     /// See [`Refusal`].
-    fn explorer(&self, seen: &Self::Seen, ask: &Ask) -> Result<ExplorerData, Refusal>;
+    fn explorer(&self, seen: &Self::Seen, ask: &Ask) -> Result<String, Refusal>;
 
     /// The raw map of one class, row by row.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 
 use crate::routes::Answer;
 
@@ -29,12 +29,13 @@ pub async fn read(
         )
     };
     let says = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if says.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > most as u64) {
+    let says = says.and_then(|length| length.parse::<u64>().ok());
+    if says.is_some_and(|length| length > GRACE * most as u64) {
         return Err(too_large());
     }
-    match tokio::time::timeout(patience, Limited::new(body, most).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+    match tokio::time::timeout(patience, collected(body, most)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large()),
         Ok(Err(error)) => {
             Err(Answer::refused(StatusCode::BAD_REQUEST, format!("the body broke off: {error}")))
         }
@@ -43,4 +44,27 @@ pub async fn read(
             format!("the body did not come within {} s", patience.as_secs()),
         )),
     }
+}
+
+/// A body that is too large is read on, and thrown away, up to so many times the limit: a client that still sends would lose the
+/// answer that says what is wrong.
+const GRACE: u64 = 8;
+
+/// The body, or `None` if it has more than `most` bytes.
+async fn collected(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    let mut frames = body;
+    while let Some(frame) = frames.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        length += data.len();
+        if length <= most {
+            bytes.extend_from_slice(&data);
+        } else if length as u64 > GRACE * most as u64 {
+            break;
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    Ok((length <= most).then(|| bytes.into()))
 }

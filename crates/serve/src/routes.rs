@@ -206,9 +206,7 @@ impl<B: Backend> State<B> {
 
     async fn explorer(&self, id: &str, ask: Ask) -> Result<Answer, Answer> {
         let (backend, seen) = (Arc::clone(&self.backend), self.seen(id)?);
-        let data = self.pool.run(move || backend.explorer(&seen, &ask)).await??;
-        let text =
-            serde_json::to_string(&data).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let text = self.pool.run(move || backend.explorer(&seen, &ask)).await??;
         Ok(Answer::new("application/json", text))
     }
 

@@ -14,11 +14,10 @@ use introspective_network::{
 };
 use introspective_reflect::Scaling;
 use introspective_report::manifest::{SecondStage, Stored};
-use introspective_report::{
-    Drawing, ExplanationReport, Explorer, ExplorerData, Style, Subject, facts,
-};
+use introspective_report::{Drawing, ExplanationReport, Explorer, Style, Subject, facts};
 use introspective_serve::{Ask, Backend, Refusal};
 use ndarray::Array3;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -288,7 +287,7 @@ impl Backend for Viewer {
         };
         let mut predictor = predictor.lock().unwrap_or_else(PoisonError::into_inner);
         let line = predictor.line(seen.shot.name.clone(), row.view(), z).map_err(failed)?;
-        serde_json::to_value(line).map_err(|error| Refusal::Failed(error.to_string()))
+        as_written(&line)
     }
 
     fn explain(&self, seen: &Seen, ask: &Ask) -> Result<Value, Refusal> {
@@ -300,8 +299,7 @@ impl Backend for Viewer {
             let named = manifest.questions.iter().map(|question| question.map.clone());
             let raw = report.explanation.answers.iter().map(|answer| json!(rows(&answer.raw)));
             let maps: Map<String, Value> = named.zip(raw).collect();
-            let mut value = serde_json::to_value(manifest)
-                .map_err(|error| Refusal::Failed(error.to_string()))?;
+            let mut value = as_written(&manifest)?;
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("maps".to_owned(), Value::Object(maps));
             }
@@ -309,7 +307,7 @@ impl Backend for Viewer {
         })
     }
 
-    fn explorer(&self, seen: &Seen, ask: &Ask) -> Result<ExplorerData, Refusal> {
+    fn explorer(&self, seen: &Seen, ask: &Ask) -> Result<String, Refusal> {
         self.report(seen, ask, |report, maps| {
             let asked = report.explanation.answers.iter().map(|answer| answer.asked);
             let explorer = Explorer {
@@ -325,7 +323,8 @@ impl Backend for Viewer {
                 voice: None,
                 facts: facts(&seen.session, report.layer_shape, &self.command),
             };
-            explorer.data().map_err(|error| Refusal::Failed(words(&error)))
+            let data = explorer.data().map_err(|error| Refusal::Failed(words(&error)))?;
+            serde_json::to_string(&data).map_err(|error| Refusal::Failed(error.to_string()))
         })
     }
 
@@ -361,6 +360,13 @@ impl Backend for Viewer {
             "layers": self.layers,
         })
     }
+}
+
+/// The JSON that the commands write: in text a number of single precision keeps its short form.
+fn as_written(value: &impl Serialize) -> Result<Value, Refusal> {
+    let text = serde_json::to_string(value);
+    text.and_then(|text| serde_json::from_str(&text))
+        .map_err(|error| Refusal::Failed(error.to_string()))
 }
 
 /// The files of a folder as an archive; pictures and arrays are stored as they are.
