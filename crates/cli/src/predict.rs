@@ -1,14 +1,18 @@
 //! `introspect predict`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use introspective_data::{find_pictures, read};
 use introspective_network::ClassNames;
 use introspective_reflect::{Head, Scaling};
+use introspective_report::{
+    EvaluationFacts, PredictedClasses, PredictedPicture, Said, predictions_page,
+};
 
 use crate::args::PredictArgs;
 use crate::interrupt::Interrupt;
@@ -25,12 +29,24 @@ pub fn run(args: &PredictArgs) -> Result<ExitCode> {
     output::limit_threads(args.run.threads)?;
     let interrupt = Interrupt::watch()?;
     let scaling = named(&Scaling::ALL, Scaling::name, &args.scaling)?;
-    let printer = Printer { csv: args.csv };
+    if let Some(path) = args.report.as_ref().filter(|path| path.exists() && !args.force) {
+        bail!("--report {} is there already; choose another name, or add --force", path.display());
+    }
+    let printer = Printer { csv: args.csv, pictures: args.report.is_some().then(RefCell::default) };
     printer.begin()?;
-    match &args.features {
+    let done = match &args.features {
         Some(path) => from_features(args, path, scaling, &printer),
         None => from_pictures(args, scaling, &printer, &interrupt),
+    };
+    // what was predicted before something went wrong is not lost
+    if let (Some(path), Some(pictures)) = (&args.report, &printer.pictures) {
+        let mut facts = EvaluationFacts::default();
+        facts.facts.push(("command".to_owned(), output::command_line()));
+        facts.facts.push(("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+        let page = predictions_page(&pictures.borrow(), &facts);
+        std::fs::write(path, page).with_context(|| format!("--report {}", path.display()))?;
     }
+    done
 }
 
 /// The head to predict with; without one a note says how to get it.
@@ -141,6 +157,8 @@ fn from_pictures(
 /// How lines are written.
 struct Printer {
     csv: bool,
+    /// What goes into the page, if one is wanted.
+    pictures: Option<RefCell<Vec<PredictedPicture>>>,
 }
 
 /// Columns of the table.
@@ -176,6 +194,10 @@ impl Printer {
     }
 
     fn line(&self, line: &Line) -> Result<()> {
+        if let Some(pictures) = &self.pictures {
+            let outcome = Ok(of_line(line));
+            pictures.borrow_mut().push(PredictedPicture { image: line.image.clone(), outcome });
+        }
         if !self.csv {
             return output::line(&serde_json::to_string(line)?);
         }
@@ -212,6 +234,10 @@ impl Printer {
 
     fn failed(&self, image: &str, error: &anyhow::Error) -> Result<()> {
         let text = output::chain(error);
+        if let Some(pictures) = &self.pictures {
+            let (image, outcome) = (image.to_owned(), Err(text.clone()));
+            pictures.borrow_mut().push(PredictedPicture { image, outcome });
+        }
         eprintln!("error: {image}: {}", text.strip_prefix(&format!("{image}: ")).unwrap_or(&text));
         if !self.csv {
             return output::line(&serde_json::json!({"image": image, "error": text}).to_string());
@@ -229,5 +255,20 @@ impl Printer {
         writer.write_record(&cells)?;
         let bytes = writer.into_inner().map_err(|error| anyhow!("{error}"))?;
         output::line(String::from_utf8_lossy(&bytes).trim_end_matches('\n'))
+    }
+}
+
+/// A line as a row of the page.
+fn of_line(line: &Line) -> PredictedClasses {
+    let said = |stage: &Stage| Said {
+        class: stage.class.clone(),
+        probability: stage.calibrated_confidence.unwrap_or(stage.scores.confidence),
+    };
+    PredictedClasses {
+        first: said(&line.f),
+        second: line.reflection.as_ref().map(said),
+        total_variation: line.disagreement.map(|disagreement| disagreement.total_variation),
+        entropy: line.f.scores.entropy,
+        negative_energy: line.f.scores.negative_energy,
     }
 }

@@ -50,9 +50,9 @@ pub use atlas::AtlasReport;
 pub use colormap::{Colormap, UnknownColormap};
 pub use error::{DrawError, WriteError};
 pub use evaluation::{
-    ChangedAnswers, ChangedExample, ChangedIn, EvaluationFacts, Said, Skipped, TableError,
-    TrainingEpoch, conditions_csv, conditions_page, contrasts_csv, evaluation_csv, evaluation_page,
-    training_curve,
+    ChangedAnswers, ChangedExample, ChangedIn, EvaluationFacts, PredictedClasses, PredictedPicture,
+    Said, Skipped, TableError, TrainingEpoch, conditions_csv, conditions_page, contrasts_csv,
+    evaluation_csv, evaluation_page, predictions_page, training_curve,
 };
 pub use explanation::{Drawing, ExplanationReport, Subject};
 pub use explorer::{EXPLORER_CSS, EXPLORER_JS, Explorer, ExplorerData, facts};

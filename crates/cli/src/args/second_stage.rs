@@ -204,6 +204,12 @@ pub struct PredictArgs {
     /// Write a table (CSV) without all probabilities in place of JSON lines.
     #[arg(long)]
     pub csv: bool,
+    /// Also write all predictions as a page with a table that can be sorted.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Replace --report.
+    #[arg(long, requires = "report")]
+    pub force: bool,
 }
 
 #[derive(clap::Args, Debug)]
