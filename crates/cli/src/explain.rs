@@ -252,7 +252,7 @@ fn one(
         Ok(manifest) => {
             let place = staged.commit_into(None)?;
             print(args, job.classes, &manifest, &place)?;
-            say(args, check::caveat(manifest.checks.is_some()))?;
+            say(args, check::caveat(manifest.checks.is_some()).map(|line| format!("  {line}")))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if args.json => {
