@@ -69,7 +69,8 @@ impl Run<'_> {
             Ok(manifest) => {
                 let place = staged.commit_into(None)?;
                 self.print(work, &manifest, &place)?;
-                self.say(check::caveat(W::explanation(&manifest).checks.is_some()))?;
+                let caveat = check::caveat(W::explanation(&manifest).checks.is_some());
+                self.say(caveat.map(|line| format!("  {line}")))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) if self.json => {

@@ -36,6 +36,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Ask how good the maps are: [`faithfulness`] takes their pixels away and puts them in, beside random maps, and asks the
+//! same question of networks that forgot what they had learned.
+//!
+//! ```
+//! use introspective::faithfulness::{CheckOptions, check};
+//! use introspective::{Extractor, ExtractorOptions, Preprocessing, Questions, Session, SessionOptions, decode, embedded, explain};
+//!
+//! let classifier = embedded::squeezenet()?;
+//! let session = Session::new(&classifier, &SessionOptions::default())?;
+//! let extractor = Extractor::of_logits(&classifier, &ExtractorOptions::default())?;
+//! let photo = decode(embedded::sample_photograph(), "coffee.png")?;
+//! let input = Preprocessing::imagenet().apply(photo.pixels.view())?.input;
+//! let explanation = explain(&session, &session.observe(input.view())?, &Questions::default())?;
+//! let options = CheckOptions { steps: 5, draws: 1, ..CheckOptions::default() };
+//! let checks = check(&session, &extractor, input.view(), &explanation, &options)?;
+//! let insertion = &checks[0].scores[0].insertion;
+//! assert!(insertion.curve.area() > insertion.random_area().unwrap_or_default()); // Why espresso?
+//! assert!(!checks[0].is_unchanged());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Let the network think twice: [`reflect`] holds the second stage, here with a network and a head from files.
 //!
 //! ```

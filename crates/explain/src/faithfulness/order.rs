@@ -62,8 +62,8 @@ impl PixelOrder {
 /// A map that knows nothing of the picture: uniform numbers on a grid (rows, columns), brought to `size` (height, width) as a
 /// map of that layer is (bilinear). The baseline that a map of the same coarseness is held against.
 ///
-/// Pixels in a random order would be no fair one: scattered ones destroy a picture far sooner than patches of the same area,
-/// so that hardly any map beats them at deletion.
+/// Pixels in a random order would be no fair one: scattered ones destroy a picture far sooner than patches of the same area.
+/// (Measured: at deletion they do as well as Grad-CAM's maps, for SqueezeNet 1.1 and for a small residual network.)
 pub fn random_map(grid: [usize; 2], size: [usize; 2], seed: u64) -> Array2<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let coarse = Array2::from_shape_simple_fn(grid, || random.random::<f32>());
