@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 use crate::per_picture::{Run, WORTH_OPTIMISING, Work, drawing, stored};
 use crate::pictures::Images;
 use crate::preprocessing::preprocessing;
-use crate::{network, output, run_folder};
+use crate::{check, network, output, run_folder};
 
 /// Where results go unless `--out` says otherwise.
 const DEFAULT_OUT: &str = "introspect-atlas";
@@ -132,6 +132,9 @@ impl Work for Job<'_> {
                 number(voice.snr),
                 number(voice.iou),
             ))?;
+        }
+        for line in check::lines(&manifest.explanation) {
+            output::line(&format!("  {line}"))?;
         }
         output::line(&format!("  {}", place.join("atlas.png").display()))
     }

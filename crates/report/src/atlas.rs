@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use introspective_explain::{Atlas, Explanation, Ranked, Voice};
+use introspective_explain::{Atlas, Explanation, Ranked, Verdict, Voice};
 use introspective_network::{ClassNames, Session};
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
@@ -64,22 +64,29 @@ impl AtlasReport<'_> {
             preprocessing: self.subject.preprocessing,
             prepared: self.subject.prepared,
         };
-        let report = self.report(&subject, &explanation);
+        let side = self.subject.preprocessing.input_size();
+        let voice = self.atlas.voice(side, side);
+        let mut verdicts = explanation.verdicts(&|class| self.classes.short(class));
+        let iou = voice.as_ref().and_then(|voice| voice.iou);
+        let why = explanation.answers.first();
+        verdicts
+            .extend(why.zip(iou).map(|(why, iou)| Verdict::uncertain_explanation(&why.asked, iou)));
+        let report = self.report(&subject, &explanation, verdicts);
         let draw_error = |source| WriteError::Picture { path: folder.to_owned(), source };
 
         let photo = report.photo();
         let draw = |answer| report.draw(answer, PICTURE, photo.view());
         let drawn = explanation.answers.par_iter().map(draw).collect::<Result<Vec<_>, _>>();
         let drawn = drawn.map_err(draw_error)?;
-        let side = self.subject.preprocessing.input_size();
-        let voice = self.atlas.voice(side, side);
         let picture = || {
             let together = self.picture(&report, photo.view(), &drawn, voice.as_ref());
             write_png(folder.join(PICTURE), together.map_err(draw_error)?.view())
         };
         let others = || {
             let maps = || self.write_maps(folder, voice.as_ref());
-            rayon::join(maps, || self.write_page(folder, &ranking, voice.as_ref()))
+            rayon::join(maps, || {
+                self.write_page(folder, &ranking, &report.verdicts, voice.as_ref())
+            })
         };
         let (picture, (maps, page)) = rayon::join(picture, others);
         picture.and(maps).and(page)?;
@@ -104,6 +111,7 @@ impl AtlasReport<'_> {
         &'b self,
         subject: &'b Subject<'b>,
         explanation: &'b Explanation,
+        verdicts: Vec<Verdict>,
     ) -> ExplanationReport<'b> {
         ExplanationReport {
             subject,
@@ -113,7 +121,7 @@ impl AtlasReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: None,
-            verdicts: Vec::new(),
+            verdicts,
             checks: None,
             maps: None,
             command: self.command,
@@ -166,6 +174,7 @@ impl AtlasReport<'_> {
         &self,
         folder: &Path,
         ranking: &[Ranked],
+        verdicts: &[Verdict],
         voice: Option<&Voice>,
     ) -> Result<(), WriteError> {
         let cells = self.layer_shape[1] * self.layer_shape[2];
@@ -180,7 +189,7 @@ impl AtlasReport<'_> {
             classes: self.classes,
             drawing: self.drawing,
             second_stage: None,
-            verdicts: &[],
+            verdicts,
             voice,
             facts: facts(self.session, self.layer_shape, self.command),
         };
