@@ -43,9 +43,11 @@ impl Verdict {
     /// those that were checked is at least [`RedrawnMap::UNCHANGED`].
     pub const UNCHANGED_MAP: &'static str = "unchanged-map";
 
-    /// Above this an explanation is called uncertain. One half until it is measured: VOICE's intersection over union of where
-    /// the explanation is and where it is uncertain lies in [0, 1], and is small where the uncertainty lies beside the explanation.
-    pub const VOICE_LIMIT: f64 = 0.5;
+    /// Above this an explanation is called uncertain. VOICE's intersection over union of where the explanation is and where it is
+    /// uncertain lies in [0, 1], and is small where the uncertainty lies beside the explanation. 5 % of 300 photographs of ImageNet
+    /// lie above it with SqueezeNet 1.1 at its default layer (docs/atlas.md): it says that a picture is unusual, not that the
+    /// prediction is wrong.
+    pub const VOICE_LIMIT: f64 = 0.9;
 
     /// Whether nothing speaks for the class; `answer` is that of *Why P?*.
     pub fn no_positive_evidence(answer: &Answer, short: &dyn Fn(usize) -> String) -> Self {
@@ -241,7 +243,7 @@ mod tests {
     #[test]
     fn uncertain_explanations_are_told() {
         let asked = explanation([array![[1.0]], array![[1.0]], array![[1.0]]]).answers[0].asked;
-        assert!(Verdict::uncertain_explanation(&asked, 0.6).holds);
-        assert!(!Verdict::uncertain_explanation(&asked, 0.5).holds);
+        assert!(Verdict::uncertain_explanation(&asked, 0.91).holds);
+        assert!(!Verdict::uncertain_explanation(&asked, 0.9).holds);
     }
 }
