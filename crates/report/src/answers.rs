@@ -5,9 +5,9 @@ use introspective_network::{ClassNames, Prepared};
 use ndarray::{Array3, ArrayView3};
 
 use crate::error::DrawError;
-use crate::explanation::{note, title};
 use crate::overlay::{Style, overlay};
 use crate::picture::crop_and_fit;
+use crate::words::{note, title};
 
 /// A picture with words: the photograph, or an answer over it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use rayon::prelude::*;
 
 use crate::archive::write_npz;
 use crate::error::{DrawError, WriteError};
-use crate::explanation::{Drawing, Drawn, ExplanationReport, Subject, percent};
+use crate::explanation::{Drawing, Drawn, ExplanationReport, Subject};
 use crate::explorer::{Explorer, facts};
 use crate::manifest::{AtlasManifest, RankedClass, Uncertainty};
 use crate::overlay::overlay;
 use crate::panel::{Tile, panel};
 use crate::picture::write_png;
+use crate::words::percent;
 
 const PICTURE: &str = "atlas.png";
 const MAPS: &str = "atlas.npz";

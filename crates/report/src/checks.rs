@@ -1,12 +1,16 @@
 //! Checks of maps as data: for the manifest, as a table of curves, and in words.
 
+mod curves;
+mod set;
+
 use introspective_explain::faithfulness::{
-    Against, CAVEAT, CheckOptions, Curve, Faded, FadedSet, MapCheck, RedrawnMap, Score, ScoreCheck,
+    Against, CAVEAT, CheckOptions, Faded, MapCheck, RedrawnMap, Score, ScoreCheck,
 };
 use serde::Serialize;
 
-use crate::evaluation::{Panel, PanelLine, curve_panels};
-use crate::explanation::percent;
+use crate::words::percent;
+pub(crate) use curves::{curves_csv, curves_plot};
+pub use set::{CheckedSet, SetArea};
 
 /// Name of the table of curves.
 pub(crate) const CURVES: &str = "checks.csv";
@@ -184,107 +188,6 @@ fn score_name(score: Score) -> &'static str {
     }
 }
 
-/// How good the maps that answer one question are, over many pictures.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckedSet {
-    /// `why`, `what-if-not`, `rather-than`.
-    pub question: &'static str,
-    /// `for` or `against`, as for a single map.
-    pub reads: &'static str,
-    /// Number of maps that were checked; those that are empty are not.
-    pub maps: usize,
-    /// What was looked at: `probability`, or `pair` for contrasts.
-    pub score: &'static str,
-    /// Means of the areas at deletion.
-    pub deletion: SetArea,
-    /// Means of the areas at insertion.
-    pub insertion: SetArea,
-    /// Average drop, in [0, 1].
-    pub average_drop: f64,
-    /// Share of the maps of which the class gains, in [0, 1].
-    pub increase: f64,
-    /// Number of maps that do not change when weights are re-drawn.
-    pub unchanged: usize,
-}
-
-/// Areas of many maps.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct SetArea {
-    /// Mean area.
-    pub area: f64,
-    /// Mean area of the random maps.
-    pub random: Option<f64>,
-    /// Share of the maps that are better than each of their random maps, in [0, 1].
-    pub beats_random: f64,
-}
-
-impl CheckedSet {
-    /// Over the checked maps of many pictures, one set a question; questions whose maps are all empty have none. Each map comes
-    /// with the name of its question.
-    pub fn of<'a>(maps: impl IntoIterator<Item = (&'static str, &'a CheckedMap)>) -> Vec<Self> {
-        let mut sets: Vec<(&'static str, Vec<&CheckedMap>)> = Vec::new();
-        for (question, map) in maps.into_iter().filter(|(_, map)| !map.empty) {
-            match sets.iter_mut().find(|(name, _)| *name == question) {
-                Some((_, set)) => set.push(map),
-                None => sets.push((question, vec![map])),
-            }
-        }
-        sets.iter().filter_map(|(question, maps)| Self::of_one(question, maps)).collect()
-    }
-
-    fn of_one(question: &'static str, maps: &[&CheckedMap]) -> Option<Self> {
-        // of a contrast: the class against the other one
-        let scores: Vec<&CheckedScore> = maps.iter().filter_map(|map| map.scores.last()).collect();
-        let numbers = maps.iter().filter_map(|map| map.faded.as_ref());
-        let faded = numbers.map(|numbers| Faded { before: numbers.before, after: numbers.after });
-        let FadedSet { drop, increase, .. } = FadedSet::of(&faded.collect::<Vec<_>>())?;
-        let unchanged = |map: &&&CheckedMap| map.redrawn.iter().any(|drawn| drawn.unchanged);
-        Some(Self {
-            question,
-            reads: maps.first()?.reads,
-            maps: maps.len(),
-            score: scores.first()?.score,
-            deletion: SetArea::of(scores.iter().map(|score| &score.deletion)),
-            insertion: SetArea::of(scores.iter().map(|score| &score.insertion)),
-            average_drop: drop,
-            increase,
-            unchanged: maps.iter().filter(unchanged).count(),
-        })
-    }
-
-    /// The numbers in a line.
-    pub fn line(&self) -> String {
-        let area = |SetArea { area, random, beats_random }: SetArea| {
-            let random = random.map_or(String::new(), |random| format!(" (random: {random:.3})"));
-            format!("{area:.3}{random}, better in {}", percent(beats_random))
-        };
-        format!(
-            "{} of {} maps: deletion {}; insertion {}; average drop {}, increase {}; unchanged: {}",
-            self.question,
-            self.maps,
-            area(self.deletion),
-            area(self.insertion),
-            percent(self.average_drop),
-            percent(self.increase),
-            self.unchanged
-        )
-    }
-}
-
-impl SetArea {
-    /// Of at least one.
-    fn of<'a>(areas: impl Iterator<Item = &'a AreaNumbers> + Clone) -> Self {
-        let count = areas.clone().count().max(1) as f64;
-        let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / count;
-        let random: Option<Vec<f64>> = areas.clone().map(|numbers| numbers.random).collect();
-        Self {
-            area: mean(&mut areas.clone().map(|numbers| numbers.area)),
-            random: random.map(|random| mean(&mut random.into_iter())),
-            beats_random: areas.filter(|numbers| numbers.beats_random).count() as f64 / count,
-        }
-    }
-}
-
 impl CheckedMap {
     /// The numbers in a line: areas with those of chance, what is left when only the map's part is left, and how alike the map is
     /// to those of networks that forgot what they had learned.
@@ -318,84 +221,11 @@ impl CheckedMap {
     }
 }
 
-/// All curves, one row a point: map, score, curve (`deletion` or `insertion`), order (`map` or `random-<number>`), share of the
-/// pixels, score's value.
-pub(crate) fn curves_csv(maps: &[MapCheck]) -> Result<Vec<u8>, csv::Error> {
-    let mut writer =
-        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
-    writer.write_record(["map", "score", "curve", "order", "share", "value"])?;
-    for check in maps {
-        let map = check.asked.map_name();
-        for ScoreCheck { score, deletion, insertion } in &check.scores {
-            for (name, against) in [("deletion", deletion), ("insertion", insertion)] {
-                let random = (1..).map(|number| format!("random-{number}"));
-                let orders = std::iter::once("map".to_owned()).chain(random);
-                let curves = std::iter::once(&against.curve).chain(&against.random);
-                for (order, curve) in orders.zip(curves) {
-                    for (share, value) in curve.shares.iter().zip(&curve.scores) {
-                        let (share, value) = (share.to_string(), value.to_string());
-                        let cells = [&map, score_name(*score), name, &order, &share, &value];
-                        writer.write_record(cells)?;
-                    }
-                }
-            }
-        }
-    }
-    writer.into_inner().map_err(|error| error.into_error().into())
-}
-
-/// All curves as an SVG picture: a row for each map and score, deletion left, insertion right. `title` says what a map answers.
-pub(crate) fn curves_plot(maps: &[MapCheck], title: &dyn Fn(&MapCheck) -> String) -> String {
-    let panel = |title: &str, what: &str, unit: &str, against: &Against| {
-        let points = |curve: &Curve| {
-            curve.shares.iter().copied().zip(curve.scores.iter().copied()).collect()
-        };
-        let good = if against.small_is_good { "small is good" } else { "large is good" };
-        let random =
-            against.random_area().map_or(String::new(), |area| format!(", random {area:.3}"));
-        Panel {
-            title: title.to_owned(),
-            subtitle: format!("{what}: area {:.3}{random}; {good}", against.curve.area()),
-            x: format!(
-                "share of the pixels {}",
-                if what == "deletion" { "taken away" } else { "put in" }
-            ),
-            y: unit.to_owned(),
-            lines: std::iter::once(PanelLine {
-                name: "map",
-                points: points(&against.curve),
-                pale: false,
-            })
-            .chain(against.random.iter().map(|curve| PanelLine {
-                name: "random maps",
-                points: points(curve),
-                pale: true,
-            }))
-            .collect(),
-        }
-    };
-    let mut rows = Vec::new();
-    for check in maps {
-        for ScoreCheck { score, deletion, insertion } in &check.scores {
-            let unit = match score {
-                Score::Class(_) => "probability",
-                Score::Pair { .. } => "share of the pair",
-            };
-            let title = title(check);
-            rows.push([
-                panel(&title, "deletion", unit, deletion),
-                panel("", "insertion", unit, insertion),
-            ]);
-        }
-    }
-    curve_panels("Deletion and insertion curves of the maps", &rows)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use introspective_explain::Questions;
-    use introspective_explain::faithfulness::Reads;
+    use introspective_explain::faithfulness::{Curve, Reads};
     use introspective_network::Redraw;
     use ndarray::array;
 

@@ -42,6 +42,7 @@ mod overlay;
 mod panel;
 mod picture;
 mod text;
+mod words;
 mod wrap;
 
 pub use answers::{Drawn, draw_answers};

@@ -1,5 +1,7 @@
 //! `introspect serve`.
 
+mod archive;
+mod sessions;
 mod viewer;
 
 use std::net::TcpListener;

@@ -1,16 +1,13 @@
 //! A network, and what pictures it has seen, as a backend of the server.
 
-use std::fs;
-use std::io::{Cursor, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use introspective_data::{Picture, PictureError, decode_within};
 use introspective_explain::{ClassMaps, Explanation, Questions, Verdict, class_maps, explain};
 use introspective_network::{
-    ClassNames, Classifier, NetworkError, Observation, Opened, Prepared, Preprocessing, Session,
-    SessionOptions, Threads,
+    ClassNames, Classifier, Observation, Opened, Prepared, Preprocessing, Session, SessionOptions,
+    Threads,
 };
 use introspective_reflect::Scaling;
 use introspective_report::manifest::{SecondStage, Stored};
@@ -19,18 +16,15 @@ use introspective_serve::{Ask, Backend, Refusal};
 use ndarray::Array3;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
+use super::archive::zipped;
+use super::sessions::Sessions;
 use crate::args::ServeArgs;
 use crate::per_picture::{stored, to_click};
 use crate::preprocessing::preprocessing;
 use crate::second::opinion::{Opinion, in_doubt};
 use crate::second::predictor::Predictor;
 use crate::{check, network, output, second};
-
-/// Layers that are kept loaded.
-const LAYERS: usize = 4;
 
 /// What answers requests. Everything that is borrowed lives as long as the process.
 pub struct Viewer {
@@ -39,11 +33,8 @@ pub struct Viewer {
     preprocessing: Preprocessing,
     opinion: Option<&'static Opinion<'static>>,
     predictor: Option<Mutex<Predictor<'static>>>,
-    threads: Option<Threads>,
-    layer: String,
     layers: Vec<String>,
-    /// The layers asked for last.
-    sessions: Mutex<Vec<Arc<Session<'static>>>>,
+    sessions: Sessions,
     max_pixels: u64,
     command: String,
 }
@@ -99,66 +90,34 @@ impl Viewer {
         let spatial = |layer: &introspective_network::Layer| matches!(layer.shape[..], [_, _, height, width] if height * width > 1);
         let layers = classifier.layers(side, side)?;
         let layers = layers.into_iter().filter(spatial).map(|layer| layer.name).collect();
-        let viewer = Self {
+        let head = opinion.map(|opinion| &opinion.head);
+        let options = SessionOptions { threads, optimise: true, ..SessionOptions::default() };
+        let mut options = Opinion::wants(head, options);
+        options.penultimate |= predictor.is_some();
+        let sessions = Sessions::new(classifier, layer, options);
+        // what is wrong with the layer is said before the first picture
+        sessions.get(None)?;
+        Ok(Self {
             classifier,
             classes,
             preprocessing,
             opinion,
             predictor,
-            threads,
-            layer,
             layers,
-            sessions: Mutex::default(),
+            sessions,
             max_pixels: u64::from(args.max_pixels) * 1_000_000,
             command: output::command_line(),
-        };
-        // what is wrong with the layer is said before the first picture
-        viewer.session(None)?;
-        Ok(viewer)
+        })
     }
 
     /// What it shows, for a person.
     pub fn says(&self) -> String {
         let head = if self.opinion.is_some() { " and its second stage" } else { "" };
-        format!("{}{head}, layer {}", self.classifier.name(), self.layer)
-    }
-
-    /// The network loaded with a layer watched.
-    fn session(&self, layer: Option<&str>) -> Result<Arc<Session<'static>>, NetworkError> {
-        let layer = self.classifier.find_layer(layer.unwrap_or(&self.layer))?;
-        let known = |sessions: &[Arc<Session<'static>>]| {
-            sessions.iter().position(|session| session.layer() == layer)
-        };
-        {
-            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = known(&sessions) {
-                let session = sessions.remove(place);
-                sessions.push(Arc::clone(&session));
-                return Ok(session);
-            }
-        }
-        let options = SessionOptions {
-            layer: Some(layer.to_owned()),
-            threads: self.threads.clone(),
-            optimise: true,
-            ..SessionOptions::default()
-        };
-        let head = self.opinion.map(|opinion| &opinion.head);
-        let mut options = Opinion::wants(head, options);
-        options.penultimate |= self.predictor.is_some();
-        let session = Arc::new(Session::new(self.classifier, &options)?);
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if known(&sessions).is_none() {
-            sessions.push(Arc::clone(&session));
-        }
-        if sessions.len() > LAYERS {
-            sessions.remove(0);
-        }
-        Ok(session)
+        format!("{}{head}, layer {}", self.classifier.name(), self.sessions.usual())
     }
 
     fn look(&self, shot: Arc<Shot>, layer: Option<&str>) -> Result<Seen, Refusal> {
-        let session = self.session(layer).map_err(|error| Refusal::Question(words(&error)))?;
+        let session = self.sessions.get(layer).map_err(|error| Refusal::Question(words(&error)))?;
         let input = shot.prepared.input.view();
         let observation = session.observe(input).map_err(|error| Refusal::Failed(words(&error)))?;
         let say = |opinion: &Opinion<'_>| opinion.of(&observation, input, &self.classes);
@@ -356,7 +315,7 @@ impl Backend for Viewer {
             "runtime": self.classifier.runtime(),
             "classes": self.classifier.classes(),
             "second_stage": self.opinion.is_some(),
-            "layer": self.layer,
+            "layer": self.sessions.usual(),
             "layers": self.layers,
         })
     }
@@ -367,21 +326,6 @@ fn as_written(value: &impl Serialize) -> Result<Value, Refusal> {
     let text = serde_json::to_string(value);
     text.and_then(|text| serde_json::from_str(&text))
         .map_err(|error| Refusal::Failed(error.to_string()))
-}
-
-/// The files of a folder as an archive; pictures and arrays are stored as they are.
-fn zipped(folder: &Path) -> Result<Vec<u8>> {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
-    files.sort_by_key(|file| file.file_name());
-    for file in files {
-        let name = format!("introspect/{}", file.file_name().to_string_lossy());
-        let options =
-            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-        archive.start_file(name, options)?;
-        archive.write_all(&fs::read(file.path())?)?;
-    }
-    Ok(archive.finish()?.into_inner())
 }
 
 fn failed(error: anyhow::Error) -> Refusal {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::html::{count, escape, name, several};
 use super::page::scrolled;
 use crate::answers::Drawn;
-use crate::explanation::percent;
 use crate::picture::encode_png;
+use crate::words::percent;
 
 /// Answers of a second stage that differ from those of the first, over the corrupted conditions of a study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
