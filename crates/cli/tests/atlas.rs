@@ -31,7 +31,7 @@ fn without_arguments_the_embedded_photograph_is_mapped() {
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert_eq!(names(place.path()), ["introspect-atlas"]);
     let out = place.path().join("introspect-atlas");
-    assert_eq!(names(&out), ["atlas.npz", "atlas.png", "manifest.json"]);
+    assert_eq!(names(&out), ["atlas.npz", "atlas.png", "manifest.json", "report.html"]);
     for part in ["espresso, rather than", "consomme", "VOICE of 999 contrasts", "atlas.png"] {
         assert!(stdout(&run).contains(part), "{part} is missing in:\n{}", stdout(&run));
     }
@@ -50,7 +50,10 @@ fn without_arguments_the_embedded_photograph_is_mapped() {
     assert_eq!(manifest["image"], "embedded:coffee.png");
     assert_eq!(manifest["prediction"]["name"], "espresso");
     assert_eq!(manifest["classes"], 1000);
-    assert_eq!(manifest["files"], serde_json::json!(["atlas.png", "atlas.npz", "manifest.json"]));
+    assert_eq!(
+        manifest["files"],
+        serde_json::json!(["atlas.png", "atlas.npz", "report.html", "manifest.json"])
+    );
     assert_eq!(manifest["logits"].as_array().unwrap().len(), 1000);
     let ranking = indices(&manifest["ranking"], "/index");
     assert_eq!(ranking.len(), 13);

@@ -118,7 +118,7 @@ fn one_bad_picture_does_not_lose_the_others() {
     let failed: Vec<bool> = lines.iter().map(|line| line["error"].is_string()).collect();
     assert_eq!(failed, [true, false, true, false, true]);
     assert_eq!(names(&place.path().join("out")), ["b", "d", "manifest.json"]);
-    assert_eq!(names(&place.path().join("out/b")).len(), 6);
+    assert_eq!(names(&place.path().join("out/b")).len(), 7);
     let index = manifest(&place.path().join("out"));
     assert_eq!(index["files"], serde_json::json!(["b", "d", "manifest.json"]));
     assert_eq!(index["images"].as_array().unwrap().len(), 5);

@@ -38,7 +38,7 @@ fn whole(out: &Path) -> usize {
     let mut found = names(out);
     assert_eq!(found.pop().unwrap(), "manifest.json");
     for name in &found {
-        assert_eq!(names(&out.join(name)).len(), 6, "{name}");
+        assert_eq!(names(&out.join(name)).len(), 7, "{name}");
     }
     assert_eq!(manifest(out)["images"].as_array().unwrap().len(), found.len());
     found.len()

@@ -37,6 +37,7 @@ fn features(count: usize, seed: usize) -> Features {
         held_out: Vec::new(),
         images: Vec::new(),
         changes: Vec::new(),
+        owner: Default::default(),
         last_layer: Some(last),
         names: Some(["ant", "bee", "cat"].map(str::to_owned).to_vec()),
     }

@@ -295,6 +295,8 @@ fn heads_that_read_activations() {
     three_classes(place, 8, 4);
     let fit = [
         "fit",
+        "--recipe",
+        "paper",
         "--reads",
         "activations",
         "--scaler",

@@ -155,6 +155,22 @@ impl ClassNames {
         }
     }
 
+    /// [`short`](Self::short) of every class, in time that grows with their number and not with its square.
+    pub fn all_short(&self) -> Vec<String> {
+        let mut counts = std::collections::HashMap::new();
+        for name in &self.names {
+            *counts.entry(first_synonym(name).to_lowercase()).or_insert(0_usize) += 1;
+        }
+        let short = |(index, name): (usize, &String)| {
+            let short = first_synonym(name);
+            match counts.get(&short.to_lowercase()) {
+                Some(1) | None => short.to_owned(),
+                Some(_) => format!("{short} ({index})"),
+            }
+        };
+        self.names.iter().enumerate().map(short).collect()
+    }
+
     /// The class meant by an index, a full name, or one of its synonyms.
     ///
     /// Case, and the difference between space, underscore and hyphen, do not matter. A number is
@@ -276,6 +292,8 @@ mod tests {
         let names = imagenet_like();
         assert_eq!(names.short(0), "tench");
         assert_eq!(names.short(1), "crane (1)");
+        let all: Vec<String> = (0..names.len()).map(|class| names.short(class)).collect();
+        assert_eq!(names.all_short(), all);
     }
 
     #[test]

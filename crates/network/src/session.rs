@@ -89,6 +89,15 @@ pub struct Observation {
     adjoint: Option<Arc<Ready>>,
 }
 
+impl Observation {
+    /// Bytes of memory that its values take, those that a gradient needs among them.
+    pub fn bytes(&self) -> usize {
+        let saved: usize = self.saved.values().map(ArrayD::len).sum();
+        let h = self.penultimate.as_ref().map_or(0, Array1::len);
+        4 * (self.logits.len() + self.activations.len() + h + self.stages.len() + saved)
+    }
+}
+
 impl<'c> Session<'c> {
     /// Loads the classifier with a target layer.
     ///

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Result;
+use crate::features::Owner;
 use crate::features::{Features, LastLayer};
-use crate::fit::{Owner, Progress, fit};
+use crate::fit::{Progress, fit};
 use crate::head::Method;
 use crate::options::FitOptions;
 use crate::scores::probabilities;

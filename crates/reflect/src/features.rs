@@ -15,6 +15,15 @@ pub struct LastLayer {
     pub bias: Array1<f32>,
 }
 
+/// The classifier that features and heads belong to, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Owner {
+    /// SHA-256 of the classifier's file.
+    pub sha256: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
 /// h and z of n images, and what is known about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
@@ -42,6 +51,8 @@ pub struct Features {
     pub last_layer: Option<LastLayer>,
     /// Names of the classes, N.
     pub names: Option<Vec<String>>,
+    /// Whose they are.
+    pub owner: Owner,
 }
 
 impl LastLayer {
@@ -68,6 +79,7 @@ impl Features {
             changes: Vec::new(),
             last_layer: None,
             names: None,
+            owner: Owner::default(),
         };
         features.check()?;
         Ok(features)
@@ -200,6 +212,7 @@ impl Features {
             changes: rows.iter().filter_map(|&row| self.changes.get(row).cloned()).collect(),
             last_layer: self.last_layer.clone(),
             names: self.names.clone(),
+            owner: self.owner.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use ndarray::ArrayView2;
 use crate::blend::{Blend, EQUAL, weight_on_unseen};
 use crate::checkpoint::{Checkpoint, fingerprint};
 use crate::error::{ReflectError, Result};
-use crate::features::Features;
+use crate::features::{Features, Owner};
 use crate::file::FORMAT;
 use crate::head::{About, EnergyQuantile, Head, Method, SeedRecord, with_input};
 use crate::jobs::each;
@@ -51,15 +51,6 @@ pub struct KeepState {
 struct Job {
     method: Method,
     seed: u64,
-}
-
-/// Whom a head belongs to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Owner {
-    /// SHA-256 of the classifier's file.
-    pub sha256: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
 }
 
 /// Trains H and the controls on `training`, whose labels must be known, and fits all temperatures on the images of `kept` as they

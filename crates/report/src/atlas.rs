@@ -183,6 +183,7 @@ impl AtlasReport<'_> {
         classes.extend(self.atlas.others().into_iter().take(MOST / cells.max(1)));
         let explorer = Explorer {
             subject: self.subject,
+            layer: self.session.layer(),
             logits: self.atlas.logits.view(),
             maps: &self.atlas.class_maps(&classes),
             asked: self.atlas.predicted,

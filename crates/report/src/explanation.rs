@@ -247,6 +247,7 @@ impl ExplanationReport<'_> {
         let asked = self.explanation.answers.first().map(|answer| answer.asked.class);
         let explorer = Explorer {
             subject: self.subject,
+            layer: self.session.layer(),
             logits: self.explanation.logits.view(),
             maps,
             asked: asked.unwrap_or(self.explanation.predicted),

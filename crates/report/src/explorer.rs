@@ -27,6 +27,8 @@ pub const EXPLORER_CSS: &str =
 pub struct Explorer<'a, 's> {
     /// The photograph.
     pub subject: &'a Subject<'s>,
+    /// Dotted name of the target layer.
+    pub layer: &'a str,
     /// Logits, N.
     pub logits: ArrayView1<'a, f32>,
     /// Maps of the classes that can be clicked.
@@ -53,6 +55,8 @@ pub struct Explorer<'a, 's> {
 #[derive(Clone, Debug, Serialize)]
 pub struct ExplorerData {
     image: String,
+    /// Dotted name of the target layer.
+    layer: String,
     /// A PNG as a data URL: what the network saw.
     photo: String,
     /// Height and width of the maps.
@@ -123,12 +127,13 @@ impl Explorer<'_, '_> {
         };
         Ok(ExplorerData {
             image: self.subject.image.clone(),
+            layer: self.layer.to_owned(),
             photo: format!("data:image/png;base64,{}", STANDARD.encode(png)),
             grid: [rows, columns],
             predicted: self.maps.classes.first().copied().unwrap_or(0),
             asked: self.asked,
             other: self.other,
-            classes: (0..self.logits.len()).map(|class| self.classes.short(class)).collect(),
+            classes: self.classes.all_short(),
             probabilities: probabilities.iter().map(|p| rounded(*p)).collect(),
             maps: Maps {
                 classes: self.maps.classes.clone(),
@@ -174,6 +179,7 @@ impl Explorer<'_, '_> {
              <header><h1>Why this class?</h1></header>\n\
              <main id=\"explorer\"><noscript>This page draws its maps with a script, which your browser does not run; \
              panel.png beside it shows the answers.</noscript></main>\n\
+             <p id=\"news\" role=\"status\"></p>\n\
              <script type=\"application/json\" id=\"data\">{json}</script>\n\
              <script>\n{EXPLORER_JS}\
              document.querySelector(\"header\").append(themeButton());\n\

@@ -1,28 +1,35 @@
-// Tables are sorted by a click, or Enter, on a column's head: from large to small, then the other way.
+// Tables are sorted by a click on a column's head, numbers from large to small and words from A to Z, a second click the other way.
 const sortable = (table) => {
   const heads = [...table.querySelectorAll("thead th")];
   const body = table.querySelector("tbody");
-  const value = (row, column) => {
-    const text = (row.children[column]?.textContent ?? "").trim().replace("\u2212", "-").replaceAll(",", "");
-    const number = parseFloat(text);
-    return Number.isNaN(number) ? text : number;
-  };
-  const compare = (a, b) => {
-    if (typeof a === typeof b) return typeof a === "number" ? b - a : a.localeCompare(b);
-    return typeof a === "number" ? -1 : 1;
+  const words = (row, column) => (row.children[column]?.textContent ?? "").trim();
+  // a number at the beginning, with or without a unit or an interval behind it
+  const number = (text) => {
+    const found = text.replaceAll(",", "").match(/^([+\u2212-]?[0-9]+([.][0-9]+)?)([\s%(\[]|$)/);
+    return found === null ? null : Number(found[1].replace("\u2212", "-"));
   };
   heads.forEach((head, column) => {
-    const sort = () => {
-      const up = head.getAttribute("aria-sort") === "descending";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const rows = [...body.children];
+      const filled = rows.filter((row) => words(row, column) !== "\u2013");
+      const numeric = filled.every((row) => number(words(row, column)) !== null);
+      const first = numeric ? "descending" : "ascending";
+      const second = numeric ? "ascending" : "descending";
+      const way = head.getAttribute("aria-sort") === first ? second : first;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const rows = [...body.children].sort((a, b) => compare(value(a, column), value(b, column)));
-      body.append(...(up ? rows.reverse() : rows));
-    };
-    head.tabIndex = 0;
-    head.title = "Sort by this column";
-    head.addEventListener("click", sort);
-    head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+      head.setAttribute("aria-sort", way);
+      const up = (a, b) => numeric
+        ? number(words(a, column)) - number(words(b, column))
+        : words(a, column).localeCompare(words(b, column));
+      filled.sort(way === "ascending" ? up : (a, b) => up(b, a));
+      // what has no value stays below
+      body.append(...filled, ...rows.filter((row) => words(row, column) === "\u2013"));
+    });
   });
 };
 document.addEventListener("DOMContentLoaded", () => {

@@ -5,7 +5,11 @@ const themeButton = () => {
   button.id = "theme";
   const shown = () => document.documentElement.dataset.theme
     ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  const label = () => { button.textContent = shown() === "dark" ? "Light" : "Dark"; };
+  const label = () => {
+    const other = shown() === "dark" ? "Light" : "Dark";
+    button.textContent = other;
+    button.setAttribute("aria-label", `Switch to ${other.toLowerCase()} colours`);
+  };
   button.addEventListener("click", () => {
     document.documentElement.dataset.theme = shown() === "dark" ? "light" : "dark";
     label();

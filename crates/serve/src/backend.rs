@@ -1,11 +1,9 @@
 //! What computes the answers.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 /// What is asked of a picture, as the query of a request says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// Class to ask about, by index or name; the predicted one if absent.
     pub class: Option<String>,

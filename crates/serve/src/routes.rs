@@ -6,8 +6,9 @@ use std::sync::mpsc::Receiver;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Query;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::backend::{Ask, Backend, Refusal};
 use crate::page::{POLICY, part};
@@ -22,11 +23,13 @@ pub struct Answer {
     status: StatusCode,
     kind: &'static str,
     body: Bytes,
+    /// What a path that is not for the request's method is for.
+    allow: Option<&'static str>,
 }
 
 impl Answer {
     fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, kind, body: body.into() }
+        Self { status: StatusCode::OK, kind, body: body.into(), allow: None }
     }
 
     fn json(value: &Value) -> Self {
@@ -54,6 +57,9 @@ impl Answer {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
         headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
         headers.insert(header::CACHE_CONTROL, fixed("no-store"));
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, fixed(allow));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, fixed("1"));
         }
@@ -95,20 +101,22 @@ pub struct State<B: Backend> {
     backend: Arc<B>,
     pool: Pool,
     store: Store<B::Seen>,
+    /// Room for bodies, in units.
+    bodies: Semaphore,
     limits: Limits,
-    address: std::net::SocketAddr,
 }
+
+/// Bytes of a unit of room.
+const UNIT: usize = 1024;
 
 impl<B: Backend> State<B> {
     /// The state, and the other end of its queue.
-    pub fn new(
-        backend: Arc<B>,
-        limits: Limits,
-        address: std::net::SocketAddr,
-    ) -> (Self, Mutex<Receiver<Job>>) {
+    pub fn new(backend: Arc<B>, limits: Limits) -> (Self, Mutex<Receiver<Job>>) {
         let (pool, jobs) = Pool::new(limits.queue, limits.time);
         let store = Store::new(limits.pictures, limits.memory);
-        (Self { backend, pool, store, limits, address }, jobs)
+        let room = (limits.bodies.max(limits.body) / UNIT + 1).min(Semaphore::MAX_PERMITS);
+        let bodies = Semaphore::new(room);
+        (Self { backend, pool, store, bodies, limits }, jobs)
     }
 
     /// Answers one request.
@@ -121,7 +129,7 @@ impl<B: Backend> State<B> {
 
     async fn answered(&self, request: Request<Body>) -> Result<Answer, Answer> {
         let (head, body) = request.into_parts();
-        guard::check(&head.method, &head.headers, self.address)?;
+        guard::check(&head.method, &head.headers, &self.limits.hosts)?;
         let path = head.uri.path();
         let read = head.method == Method::GET || head.method == Method::HEAD;
         if !read && head.method != Method::POST {
@@ -130,31 +138,56 @@ impl<B: Backend> State<B> {
         if let Some((kind, text)) = part(path) {
             return if read { Ok(Answer::new(kind, text)) } else { Err(not_allowed(path, "GET")) };
         }
-        let Query(ask) = Query::<Ask>::try_from_uri(&head.uri).map_err(|error| {
-            Answer::refused(
-                StatusCode::BAD_REQUEST,
-                format!("{error}; expected class, rather_than, layer, name, style"),
-            )
-        })?;
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let asks = |words: &[&str]| asked(&head.uri, words);
         match (&parts[..], read) {
             (["healthz"], true) => Ok(self.health()),
-            (["explain" | "predict"], true) => Err(not_allowed(path, "POST")),
             (["explain" | "predict"], false) => {
+                let explains = parts[0] == "explain";
+                let words: &[&str] =
+                    if explains { &["class", "rather_than", "layer", "name"] } else { &["name"] };
+                let ask = asks(words)?;
                 let limits = &self.limits;
+                // held until the answer is found: waiting bodies are memory
+                let _room = self.room(&head.headers)?;
                 let bytes = body::read(&head.headers, body, limits.body, limits.time).await?;
-                if parts[0] == "predict" {
-                    self.predict(bytes, ask).await
-                } else {
+                if explains {
                     self.explain(bytes, ask).await
+                } else {
+                    self.predict(bytes, ask).await
                 }
             }
-            (["pictures", id, "explain"], false) => self.explain_again(id, ask).await,
-            (["pictures", id], true) => self.explorer(id, ask).await,
+            (["pictures", id, "explain"], false) => {
+                self.explain_again(id, asks(&["class", "rather_than", "layer"])?).await
+            }
+            (["pictures", id], true) => {
+                self.explorer(id, asks(&["class", "rather_than", "style"])?).await
+            }
             (["pictures", id, "cam", class], true) => self.cam(id, class).await,
-            (["pictures", id, "run.zip"], true) => self.archive(id, ask).await,
+            (["pictures", id, "run.zip"], true) => {
+                self.archive(id, asks(&["class", "rather_than", "style"])?).await
+            }
+            (["explain" | "predict"] | ["pictures", _, "explain"], true) => {
+                Err(not_allowed(path, "POST"))
+            }
+            (
+                ["healthz"]
+                | ["pictures", _]
+                | ["pictures", _, "run.zip"]
+                | ["pictures", _, "cam", _],
+                false,
+            ) => Err(not_allowed(path, "GET")),
             _ => Err(Answer::refused(StatusCode::NOT_FOUND, format!("there is no {path}"))),
         }
+    }
+
+    /// Room for a body among those that are on their way.
+    fn room(&self, headers: &axum::http::HeaderMap) -> Result<SemaphorePermit<'_>, Answer> {
+        let says = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let says = says.and_then(|length| length.parse::<usize>().ok());
+        let wanted = says.unwrap_or(usize::MAX).min(self.limits.body).div_ceil(UNIT);
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        self.bodies.try_acquire_many(wanted).map_err(|_| Undone::Overloaded.into())
     }
 
     fn health(&self) -> Answer {
@@ -236,6 +269,35 @@ impl<B: Backend> State<B> {
     }
 }
 
-fn not_allowed(path: &str, wanted: &str) -> Answer {
-    Answer::refused(StatusCode::METHOD_NOT_ALLOWED, format!("{path} is for {wanted}"))
+fn not_allowed(path: &str, wanted: &'static str) -> Answer {
+    let refused =
+        Answer::refused(StatusCode::METHOD_NOT_ALLOWED, format!("{path} is for {wanted}"));
+    Answer { allow: Some(if wanted == "GET or POST" { "GET, POST" } else { wanted }), ..refused }
+}
+
+/// What a query asks, in words that the path knows.
+fn asked(uri: &Uri, words: &[&str]) -> Result<Ask, Answer> {
+    let refused = |text: String| {
+        let known = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+        Answer::refused(StatusCode::BAD_REQUEST, format!("{text}; {} knows {known}", uri.path()))
+    };
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|error| refused(error.to_string()))?;
+    let mut ask = Ask::default();
+    for (word, value) in pairs {
+        let place = match word.as_str() {
+            _ if !words.contains(&word.as_str()) => {
+                return Err(refused(format!("unknown word {word:?} in the query")));
+            }
+            "class" => &mut ask.class,
+            "rather_than" => &mut ask.rather_than,
+            "layer" => &mut ask.layer,
+            "style" => &mut ask.style,
+            _ => &mut ask.name,
+        };
+        if place.replace(value).is_some() {
+            return Err(refused(format!("{word:?} stands twice in the query")));
+        }
+    }
+    Ok(ask)
 }

@@ -11,6 +11,7 @@ use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::{Notify, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 
 use crate::backend::Backend;
 use crate::pool::work;
@@ -25,8 +26,12 @@ pub struct Limits {
     pub queue: usize,
     /// Threads that compute.
     pub workers: usize,
-    /// For a body to come, and for an answer.
+    /// For a body to come, for an answer, and for each part of it to be taken.
     pub time: Duration,
+    /// Bytes of all bodies that are on their way; a request that goes beyond gets 503.
+    pub bodies: usize,
+    /// Names that the server is reached by, beside `localhost` and addresses: those of a proxy before it.
+    pub hosts: Vec<String>,
     /// Connections at a time; one more is closed.
     pub connections: usize,
     /// Pictures kept for further questions.
@@ -36,13 +41,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MiB, 16 waiting for 2 threads, 30 s, 256 connections, 32 pictures in 256 MiB.
+    /// 32 MiB, 16 waiting for 2 threads, 30 s, 256 MiB of bodies, 256 connections, 32 pictures in 256 MiB, no further names.
     fn default() -> Self {
         Self {
             body: 32 << 20,
             queue: 16,
             workers: 2,
             time: Duration::from_secs(30),
+            bodies: 256 << 20,
+            hosts: Vec::new(),
             connections: 256,
             pictures: 32,
             memory: 256 << 20,
@@ -82,22 +89,22 @@ pub fn serve<B: Backend>(
     stop: &Stop,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
     let (workers, connections) = (limits.workers.max(1), limits.connections.max(1));
-    let (state, jobs) = State::new(backend, limits, address);
+    let patience = limits.time;
+    let (state, jobs) = State::new(backend, limits);
     let jobs = Arc::new(jobs);
     for number in 0..workers {
         let jobs = Arc::clone(&jobs);
         std::thread::Builder::new().name(format!("answers-{number}")).spawn(move || work(&jobs))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(accept(listener, Arc::new(state), connections, stop.asked()))
+    runtime.block_on(accept(listener, Arc::new(state), (connections, patience), stop.asked()))
 }
 
 async fn accept<B: Backend>(
     listener: TcpListener,
     state: Arc<State<B>>,
-    connections: usize,
+    (connections, patience): (usize, Duration),
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -124,7 +131,10 @@ async fn accept<B: Backend>(
         let mut http =
             hyper_util::server::conn::auto::Builder::new(TokioExecutor::new()).http1_only();
         http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-        let connection = http.serve_connection(TokioIo::new(stream), answer).into_owned();
+        // a client that does not read its answers is let go like one that does not send its requests
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(patience));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), answer).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -185,6 +185,40 @@ fn bodies_have_limits() {
 }
 
 #[test]
+fn bodies_on_their_way_have_a_limit_together() {
+    let server = Server::start(Limits { bodies: 1000, time: Duration::from_secs(5), ..small() });
+    let mut half = TcpStream::connect(server.address).unwrap();
+    half.write_all(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nab")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.ask("POST", "/predict", b"123").says(503, "too many");
+    assert_eq!(server.ask("GET", "/healthz", b"").status(), 200);
+    drop(half);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.ask("POST", "/predict", b"123").status(), 200);
+    server.finish();
+}
+
+#[test]
+fn who_does_not_read_is_let_go() {
+    let server = Server::start(Limits { connections: 2, ..small() });
+    let deaf: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            let ask = "GET /explorer.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+            stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+            // the server stops reading once nothing of its answers is taken
+            let _ = stream.write_all(ask.as_bytes());
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.ask("GET", "/healthz", b"").status(), 200);
+    drop(deaf);
+    server.finish();
+}
+
+#[test]
 fn a_full_queue_is_said_and_those_before_are_answered() {
     let server =
         Server::start(Limits { queue: 1, workers: 1, time: Duration::from_secs(20), ..small() });
@@ -256,7 +290,11 @@ fn foreign_names_paths_and_methods_are_refused() {
     server.ask("GET", "/explain", b"").says(405, "POST");
     server.ask("DELETE", "/explain", b"").says(405, "GET or POST");
     server.ask("POST", "/", b"").says(405, "GET");
-    server.ask("POST", "/explain?clas=3", b"x").says(400, "unknown field `clas`");
+    server.ask("POST", "/explain?clas=3", b"x").says(400, "unknown word \"clas\"");
+    server.ask("POST", "/predict?class=1", b"x").says(400, "/predict knows name");
+    server.ask("POST", "/explain?class=1&class=2", b"x").says(400, "twice");
+    server.ask("POST", "/healthz", b"").says(405, "GET");
+    server.ask("GET", "/pictures/a/explain", b"").says(405, "POST");
     server.ask("POST", "/explain?class=none", b"x").says(400, "no class none");
     let id = server.ask("POST", "/explain", b"x").json()["id"].as_str().unwrap().to_owned();
     server.ask("GET", &format!("/pictures/{id}/cam/-1"), b"").says(400, "no number");

@@ -26,6 +26,9 @@ pub struct ServeArgs {
     /// machine's own addresses put something in front of it that asks who they are.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
     pub address: SocketAddr,
+    /// A name by which the server is reached, beside localhost and addresses: that of a proxy before it; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
     /// The largest body of a request.
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=2048))]
     pub max_body: u16,

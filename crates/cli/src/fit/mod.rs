@@ -32,8 +32,10 @@ const CHECKPOINT_EVERY: usize = 10;
 
 /// Fits the second stage and writes its file.
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
-    // what is wrong with the flags is said before anything is read
-    options(args, &Settings::of(args, args.recipe.unwrap_or(Recipe::Robust))?)?;
+    // what is wrong with the flags is said before anything is read, as far as it can be told by then
+    if let Some(recipe) = args.recipe {
+        options(args, &Settings::of(args, recipe)?)?;
+    }
     output::limit_threads(args.run.threads)?;
     refuse_existing(args)?;
     let interrupt = Interrupt::watch()?;

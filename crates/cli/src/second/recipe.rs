@@ -40,14 +40,18 @@ pub struct Settings {
 }
 
 impl Recipe {
-    /// The one that the flags name. Without a name the robust one, unless the flags want the paper's gradients, or there are no
+    /// The one that the flags name. Without a name the robust one, unless the flags want the paper's gradients (`--rank` and `--height` too), or there are no
     /// pooled activations of stages, S of them, for it to read; then a note says so.
     pub fn of(args: &FitArgs, stages: usize) -> Self {
         if let Some(recipe) = args.recipe {
             return recipe;
         }
-        if args.reads.as_deref() == Some(Reads::Gradients.name()) {
-            return Self::Paper;
+        // what has a meaning for gradients alone
+        let gradients = args.rank.is_some() || args.height.is_some();
+        match args.reads.as_deref() {
+            Some(reads) if reads == Reads::Gradients.name() => return Self::Paper,
+            None if gradients => return Self::Paper,
+            _ => {}
         }
         if stages == 0 && args.reads.is_none() {
             eprintln!(

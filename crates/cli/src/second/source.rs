@@ -166,6 +166,7 @@ impl Network {
             held_out: Vec::new(),
             images: Vec::new(),
             changes: Vec::new(),
+            owner: self.owner(),
             last_layer: self.last_layer()?,
             names: self.name_list(),
         };
@@ -301,7 +302,7 @@ pub fn from_file(path: &Path, labelled: bool) -> Result<Source> {
         true => (0..features.len()).collect(),
         false => features.images.clone(),
     };
-    Ok(Source { features, images, owner: Owner::default(), facts })
+    Ok(Source { owner: features.owner.clone(), features, images, facts })
 }
 
 /// Logits with the batch's own batch-norm statistics, in an order drawn from the seed so that a batch is no class's

@@ -31,6 +31,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         queue: args.queue.into(),
         workers: args.workers.into(),
         time: Duration::from_secs(args.timeout.into()),
+        bodies: Limits::default().bodies.max(usize::from(args.max_body) << 21),
+        hosts: args.host.clone(),
         ..Limits::default()
     };
     let stop = Stop::default();
@@ -45,7 +47,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let address = listener.local_addr().context("--address")?;
     output::line(&format!("http://{address}/"))?;
     eprintln!("{}; Ctrl-C stops it", viewer.says());
-    if !address.ip().is_loopback() {
+    if !address.ip().to_canonical().is_loopback() {
         eprintln!("note: anybody who reaches {address} may use this server");
     }
     serve(listener, viewer, limits, &stop).context("the server cannot go on")?;

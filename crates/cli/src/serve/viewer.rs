@@ -89,7 +89,11 @@ impl Viewer {
         let side = preprocessing.input_size();
         let spatial = |layer: &introspective_network::Layer| matches!(layer.shape[..], [_, _, height, width] if height * width > 1);
         let layers = classifier.layers(side, side)?;
-        let layers = layers.into_iter().filter(spatial).map(|layer| layer.name).collect();
+        let mut layers: Vec<String> =
+            layers.into_iter().filter(spatial).map(|layer| layer.name).collect();
+        if !layers.contains(&layer) {
+            layers.push(layer.clone());
+        }
         let head = opinion.map(|opinion| &opinion.head);
         let options = SessionOptions { threads, optimise: true, ..SessionOptions::default() };
         let mut options = Opinion::wants(head, options);
@@ -225,9 +229,7 @@ impl Backend for Viewer {
     }
 
     fn size(&self, seen: &Seen) -> usize {
-        let values = seen.observation.activations.len() + seen.shot.prepared.input.len();
-        // further values that a gradient needs are about as many as the activations
-        seen.shot.pixels.len() + 8 * values
+        seen.shot.pixels.len() + 4 * seen.shot.prepared.input.len() + seen.observation.bytes()
     }
 
     fn predict(&self, seen: &Seen) -> Result<Value, Refusal> {
@@ -256,8 +258,10 @@ impl Backend for Viewer {
                 map.outer_iter().map(|row| row.to_vec()).collect()
             };
             let named = manifest.questions.iter().map(|question| question.map.clone());
-            let raw = report.explanation.answers.iter().map(|answer| json!(rows(&answer.raw)));
-            let maps: Map<String, Value> = named.zip(raw).collect();
+            let raw =
+                report.explanation.answers.iter().map(|answer| as_written(&rows(&answer.raw)));
+            let maps = named.zip(raw).map(|(name, rows)| Ok((name, rows?)));
+            let maps: Map<String, Value> = maps.collect::<Result<_, Refusal>>()?;
             let mut value = as_written(&manifest)?;
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("maps".to_owned(), Value::Object(maps));
@@ -271,6 +275,7 @@ impl Backend for Viewer {
             let asked = report.explanation.answers.iter().map(|answer| answer.asked);
             let explorer = Explorer {
                 subject: report.subject,
+                layer: seen.session.layer(),
                 logits: report.explanation.logits.view(),
                 maps,
                 asked: asked.clone().next().map_or(report.explanation.predicted, |a| a.class),

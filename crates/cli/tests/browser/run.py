@@ -146,6 +146,18 @@ def viewer(browser, url, shots):
     check("a click on a class changes the map", browser.run(CANVAS, "#rather-than canvas") != before)
     browser.picture(shots / "viewer.png")
 
+    # the answer to an earlier click that comes late is not shown
+    browser.run("const plain = window.fetch; window.fetch = async (...given) => { const answer = await plain(...given);"
+                "if (String(given[0]).includes('/cam/')) await new Promise((done) => setTimeout(done, 600)); return answer; };")
+    browser.run("const search = document.querySelector('#search'); search.value = 'zebra'; search.dispatchEvent(new Event('input'));"
+                "document.querySelector('#classes .other').click(); search.value = ''; search.dispatchEvent(new Event('input'));"
+                "document.querySelector('#classes li:nth-child(4) .other').click();")
+    fourth = browser.run("await new Promise((done) => setTimeout(done, 900)); return document.querySelector('#classes li:nth-child(4) .class').textContent")
+    check("the last click counts", browser.text("#rather-than strong").endswith(f"rather than {fourth}?"), browser.text("#rather-than strong"))
+    browser.run("const search = document.querySelector('#search'); search.value = 'lemon'; search.dispatchEvent(new Event('input'));"
+                "document.querySelector('#classes .other').click()")
+    browser.wait("lemon again", "return document.querySelector('#rather-than strong').textContent.endsWith('lemon?')")
+
     href = browser.run("return document.querySelector('#run').href")
     archive = zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(href).read()))
     names = {name.split("/")[1] for name in archive.namelist()}
@@ -154,6 +166,9 @@ def viewer(browser, url, shots):
     before = browser.run(CANVAS, "#why canvas")
     browser.run("const layer = document.querySelector('#layer'); layer.selectedIndex -= 4; layer.dispatchEvent(new Event('change'))")
     browser.wait("another layer", "return !document.body.classList.contains('busy') && document.querySelector('#why canvas').toDataURL() !== values[0]", before)
+
+    check("the question stays at another layer", browser.text("#rather-than strong").endswith("rather than lemon?"), browser.text("#rather-than strong"))
+    check("the layer that is shown is chosen", browser.run("return document.querySelector('#layer').value") in browser.text("#explorer dl"))
 
     # dropped, not chosen
     browser.run("document.querySelector('#explorer').textContent = ''")

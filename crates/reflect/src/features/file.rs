@@ -5,7 +5,7 @@ use std::path::Path;
 use introspective_data::arrays::{Arrays, Values, write_npz, write_safetensors};
 use ndarray::{Array1, Array2};
 
-use super::{Features, LastLayer};
+use super::{Features, LastLayer, Owner};
 use crate::error::{ReflectError, Result};
 
 impl Features {
@@ -23,6 +23,7 @@ impl Features {
     /// | `own_share` | (1) floats | if `stages` are of two passes: the share of own statistics in the second |
     /// | `images` | (n) integers | which image each row is of, where some are changed copies |
     /// | `changes` | (n) strings | what was done to it: a corruption's name, or nothing |
+    /// | `classifier` | (2) strings | SHA-256 and name of the network's file |
     ///
     /// Other arrays are passed over.
     ///
@@ -102,8 +103,28 @@ impl Features {
             })
             .collect::<Result<_>>()?;
         let changes = if file.contains("changes") { file.strings("changes")? } else { Vec::new() };
-        let features =
-            Self { h, z, stages, own_share, labels, held_out, images, changes, last_layer, names };
+        let owner = match file.contains("classifier") {
+            true => {
+                let known = |text: &String| (!text.is_empty()).then(|| text.clone());
+                let strings = file.strings("classifier")?;
+                let part = |place: usize| strings.get(place).and_then(known);
+                Owner { sha256: part(0), name: part(1) }
+            }
+            false => Owner::default(),
+        };
+        let features = Self {
+            h,
+            z,
+            stages,
+            own_share,
+            labels,
+            held_out,
+            images,
+            changes,
+            last_layer,
+            names,
+            owner,
+        };
         features.check()?;
         Ok(features)
     }
@@ -143,6 +164,11 @@ impl Features {
         if let Some(names) = &self.names {
             arrays.push(("names", Values::from(&names[..])));
         }
+        let owner =
+            [&self.owner.sha256, &self.owner.name].map(|part| part.clone().unwrap_or_default());
+        if self.owner != Owner::default() {
+            arrays.push(("classifier", Values::from(&owner[..])));
+        }
         let safetensors = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
         if safetensors {
             write_safetensors(path, &arrays)?
@@ -158,7 +184,7 @@ impl Features {
 mod tests {
     use ndarray::array;
 
-    use super::{Features, LastLayer};
+    use super::{Features, LastLayer, Owner};
 
     fn features() -> Features {
         let last = LastLayer {
@@ -175,6 +201,7 @@ mod tests {
             own_share: Some(0.25),
             images: vec![4, 4],
             changes: vec![String::new(), "fog".to_owned()],
+            owner: Owner { sha256: Some("ab".to_owned()), name: None },
             last_layer: Some(last),
             names: Some(vec!["a".to_owned(), "b".to_owned(), "č".to_owned()]),
         }

@@ -133,10 +133,13 @@ const pixelsOf = async (url) => {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 };
 
-// Builds the explorer inside `root`. `more`, if given, fetches the map of a class that the data lack: index -> Promise of floats;
-// `changed` hears of what is asked.
-async function explore(root, data, more = null, changed = () => {}) {
+// Builds the explorer inside `root`; one that is begun later takes its place, whichever is ready first. `more`, if given, fetches
+// the map of a class that the data lack: index -> Promise of floats; `changed` hears of what is asked; `opacity` and `search` are those of before.
+async function explore(root, data, { more = null, changed = () => {}, opacity = 0.7, search: sought = "" } = {}) {
+  const own = (root.explorer = {});
+  const stale = () => root.explorer !== own;
   const photo = await pixelsOf(data.photo);
+  if (stale()) return;
   const [rows, columns] = data.grid;
   const cells = rows * columns;
   const all = floats(data.maps.cam);
@@ -144,18 +147,21 @@ async function explore(root, data, more = null, changed = () => {}) {
   const mean = floats(data.maps.mean);
   const tables = Object.fromEntries(Object.entries(data.tables).map(([name, table]) => [name, bytes(table)]));
   const predicted = data.predicted;
-  const state = { asked: data.asked, other: data.other, style: data.style, opacity: 0.7 };
+  const state = { asked: data.asked, other: data.other, style: data.style, opacity };
+  // what was clicked last, whose maps may still be under way
+  let wanted = { asked: state.asked, other: state.other };
+  let clicks = 0;
   const order = data.probabilities.map((_, index) => index)
     .sort((a, b) => data.probabilities[b] - data.probabilities[a] || a - b);
   const name = (index) => data.classes[index];
 
   const raw = (question) => {
-    const own = cams.get(state.asked);
-    if (question === "why") return own;
-    if (question === "what-if-not") return own.map((value) => -value);
+    const asked = cams.get(state.asked);
+    if (question === "why") return asked;
+    if (question === "what-if-not") return asked.map((value) => -value);
     const other = cams.get(state.other);
-    if (state.asked !== predicted) return own.map((value, i) => value - other[i]);
-    return mean.map((value, i) => value - (other[i] - own[i]));
+    if (state.asked !== predicted) return asked.map((value, i) => value - other[i]);
+    return mean.map((value, i) => value - (other[i] - asked[i]));
   };
   const words = (question) => {
     if (question === "why") return `Why ${name(state.asked)}?`;
@@ -181,6 +187,8 @@ async function explore(root, data, more = null, changed = () => {}) {
       canvas.setAttribute("aria-label", `${caption.textContent} ${note.textContent}`);
     }
     changed(state);
+    const news = document.getElementById("news");
+    if (news) news.textContent = `${name(predicted)} ${percent(data.probabilities[predicted])}. ${figures.map((f) => f.caption.textContent).join(" ")}`;
     for (const row of list.children) {
       const index = Number(row.dataset.index);
       const other = row.querySelector(".other");
@@ -191,18 +199,24 @@ async function explore(root, data, more = null, changed = () => {}) {
     }
   };
   const choose = async (change) => {
-    const next = { ...state, ...change };
+    const next = { ...wanted, ...change };
     // a class cannot be told from itself
-    if (next.other === next.asked) next.other = change.asked != null ? state.asked : state.other;
+    if (next.other === next.asked) next.other = change.asked != null ? wanted.asked : wanted.other;
     if (next.other === next.asked) return;
+    wanted = next;
+    clicks += 1;
+    const click = clicks;
     try {
       for (const index of [next.asked, next.other]) {
         if (index != null && !cams.has(index)) cams.set(index, await more(index));
       }
     } catch (error) {
+      if (stale() || click !== clicks) return;
+      wanted = { asked: state.asked, other: state.other };
       status.textContent = `The map could not be had: ${error.message}`;
       return;
     }
+    if (stale() || click !== clicks) return;
     status.textContent = "";
     Object.assign(state, next);
     draw();
@@ -220,7 +234,7 @@ async function explore(root, data, more = null, changed = () => {}) {
       const row = element("li", { "data-index": index },
         element("button", { type: "button", class: "other", onclick: () => choose({ other: index }) },
           element("span", { class: "class" }, name(index)), element("span", { class: "share" }, percent(share))),
-        element("button", { type: "button", class: "asked", title: `Ask about ${name(index)}`,
+        element("button", { type: "button", class: "asked", "aria-label": `Why ${name(index)}?`,
           onclick: () => choose({ asked: index }) }, "why?"));
       row.style.setProperty("--share", `${100 * share}%`);
       return row;
@@ -229,10 +243,10 @@ async function explore(root, data, more = null, changed = () => {}) {
       ? `${found.length - list.children.length} more: search by name or number` : "";
   };
   const hidden = element("p", { class: "soft" });
-  const search = element("input", { type: "search", id: "search", placeholder: "a class's name or number",
+  const search = element("input", { type: "search", id: "search", placeholder: "a class's name or number", value: sought,
     oninput: (event) => { fill(event.target.value); draw(); } });
 
-  const slider = element("input", { type: "range", id: "opacity", min: 0, max: 100, value: 70,
+  const slider = element("input", { type: "range", id: "opacity", min: 0, max: 100, value: Math.round(100 * opacity),
     oninput: (event) => { state.opacity = event.target.value / 100; draw(); } });
   const styles = element("select", { id: "style", onchange: (event) => { state.style = event.target.value; draw(); } },
     ...[["blend", "blend"], ["authors", "authors' (jet)"], ["signed", "signed"]].map(([value, text]) =>
@@ -253,7 +267,7 @@ async function explore(root, data, more = null, changed = () => {}) {
   const facts = element("dl", {}, ...data.facts.flatMap(([key, value]) => [element("dt", {}, key), element("dd", {}, value)]));
   const voice = data.voice && voiceFigure(data.voice, photo, tables);
 
-  fill("");
+  fill(sought);
   root.replaceChildren(
     element("p", { id: "prediction" }, element("strong", {}, name(predicted)), ` ${percent(data.probabilities[predicted])}`,
       element("span", { class: "soft" }, ` ${data.image}`)),
