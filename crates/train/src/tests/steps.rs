@@ -33,7 +33,11 @@ fn shares(name: &str, side: usize, batch: usize, rate: f64, nesterov: bool) -> [
     let mut network =
         Network::new(&blueprint, before.clone(), side, optimizer, 0, Device::flex()).unwrap();
     network.forget_dropout();
-    let pixels = common::uniform(&format!("batch of {name}")).map(|u| (2.0 * u - 1.0) as f32);
+    let pictures = match name {
+        "cifar_resnet18" => "batch 30 of cifar_resnet18".to_owned(),
+        _ => format!("batch of {name}"),
+    };
+    let pixels = common::uniform(&pictures).map(|u| (2.0 * u - 1.0) as f32);
     let x: Vec<f32> = pixels.take(batch * 3 * side * side).collect();
     let labels: Vec<usize> = (0..batch).map(|i| 3 * i % CLASSES).collect();
     for expected in numbers(&file, &format!("{name}.losses")) {
@@ -64,12 +68,12 @@ fn shares(name: &str, side: usize, batch: usize, rate: f64, nesterov: bool) -> [
 
 /// A ReLU whose input is almost 0 falls on the other side in another precision, and changes what is deep in a network by
 /// a jump. Where there are few values to a channel, as at the end of the deep networks here, such jumps show; PyTorch in single
-/// precision has the like of them (the fixture's `single`), and so has cifar_resnet18 here on some processors, whose products are
-/// added up in another order (a fifth of the values, up to 2e-3). Hence two bounds, for most of the values and for all.
+/// precision has the like of them (the fixture's `single`). Hence two bounds, for most of the values and for all. The pictures
+/// for cifar_resnet18 keep its ReLUs away from 0 (`steps.py`), so that it holds on every processor.
 #[test]
 fn two_steps_are_pytorchs() {
     let networks = [
-        ("cifar_resnet18", 32, 8, 0.05, false, [1e-6, 1e-2]),
+        ("cifar_resnet18", 16, 8, 0.05, false, [1e-6, 1e-5]),
         ("squeezenet1_1", 64, 4, 0.01, true, [1e-6, 1e-5]),
         ("densenet121", 64, 8, 0.001, false, [1e-6, 1e-2]),
         ("vgg11_bn", 32, 4, 0.001, false, [1e-6, 1e-4]),
