@@ -147,3 +147,34 @@ fn an_address_that_cannot_be_had_is_named() {
         stderr(&run)
     );
 }
+
+/// With a head that reads a second pass: what it says is that of the command, and stands in both answers.
+#[test]
+fn a_second_stage_is_served_as_the_commands_have_it() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    std::fs::write(place.join("coffee.png"), COFFEE).unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/cifar10-jpeg/");
+    let (network, head) =
+        (format!("{example}network.safetensors"), format!("{example}robust.safetensors"));
+    let flags = ["--model", &network, "--head", &head];
+    let server = Server::start(place, &flags);
+    let told = json(&introspect(place, &[&["predict", "coffee.png"], &flags[..]].concat()));
+    let (status, served) = server.json("POST", "/predict?name=coffee.png", COFFEE);
+    assert_eq!(status, 200, "{served}");
+    let close = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-4;
+    let (ours, theirs) = (&served["reflection"], &told["reflection"]);
+    assert_eq!(ours["class"], theirs["class"]);
+    assert!(close(&ours["confidence"], &theirs["confidence"]), "{ours} {theirs}");
+    let (_, explained) = server.json("POST", "/explain", COFFEE);
+    let second = &explained["second_stage"]["prediction"];
+    assert_eq!(second["name"], theirs["class"]);
+    assert!(close(&second["probability"], &theirs["confidence"]), "{second} {theirs}");
+    assert!(
+        explained["verdicts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|v| v["name"] == "out-of-distribution")
+    );
+}

@@ -11,7 +11,7 @@ use introspective_network::{
 use introspective_reflect::Method::Reflection;
 use introspective_reflect::{Disagreement, Head, largest, probabilities};
 use introspective_report::manifest::{Scored, SecondStage};
-use ndarray::{Array1, ArrayView3, Axis};
+use ndarray::{Array1, ArrayView1, ArrayView3, Axis};
 
 use super::sensing::Reading;
 
@@ -76,13 +76,25 @@ impl<'c> Opinion<'c> {
         input: ArrayView3<'_, f32>,
         classes: &ClassNames,
     ) -> Result<(SecondStage, Vec<f64>)> {
-        let z = &observation.logits;
         let row = self.row(observation, input)?;
-        let (rows, logits) = (row.view().insert_axis(Axis(0)), z.view().insert_axis(Axis(0)));
+        self.says(row.view(), observation.logits.view(), classes)
+    }
+
+    /// The same, by what the head reads of the picture and its logits z, N.
+    ///
+    /// # Errors
+    /// The head has no network H.
+    pub fn says(
+        &self,
+        row: ArrayView1<'_, f32>,
+        z: ArrayView1<'_, f32>,
+        classes: &ClassNames,
+    ) -> Result<(SecondStage, Vec<f64>)> {
+        let (rows, logits) = (row.insert_axis(Axis(0)), z.insert_axis(Axis(0)));
         let second = self.head.logits(Reflection, 0, &self.head.statistics, rows, logits);
         let second = second.context("the head has no network H")?.row(0).to_owned();
         let Disagreement { classes_differ, total_variation } =
-            Disagreement::between(z.view(), second.view());
+            Disagreement::between(z, second.view());
         let p = probabilities(second.view());
         let mut order: Vec<usize> = (0..p.len()).collect();
         order.sort_by(|&a, &b| second[b].total_cmp(&second[a]).then(a.cmp(&b)));

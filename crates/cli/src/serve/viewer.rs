@@ -13,7 +13,7 @@ use introspective_reflect::Scaling;
 use introspective_report::manifest::{SecondStage, Stored};
 use introspective_report::{Drawing, ExplanationReport, Explorer, Style, Subject, facts};
 use introspective_serve::{Ask, Backend, Refusal};
-use ndarray::Array3;
+use ndarray::{Array1, Array3};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -52,6 +52,8 @@ pub struct Seen {
     shot: Arc<Shot>,
     session: Arc<Session<'static>>,
     observation: Observation,
+    /// What the head reads of it; without a head h, if there is any.
+    row: Option<Array1<f32>>,
     /// What the second stage says, and its probabilities.
     second: Option<(SecondStage, Vec<f64>)>,
 }
@@ -124,9 +126,16 @@ impl Viewer {
         let session = self.sessions.get(layer).map_err(|error| Refusal::Question(words(&error)))?;
         let input = shot.prepared.input.view();
         let observation = session.observe(input).map_err(|error| Refusal::Failed(words(&error)))?;
-        let say = |opinion: &Opinion<'_>| opinion.of(&observation, input, &self.classes);
-        let second = self.opinion.map(say).transpose().map_err(failed)?;
-        Ok(Seen { shot, session, observation, second })
+        let z = observation.logits.view();
+        let (row, second) = match self.opinion {
+            Some(opinion) => {
+                let row = opinion.row(&observation, input).map_err(failed)?;
+                let said = opinion.says(row.view(), z, &self.classes).map_err(failed)?;
+                (Some(row), Some(said))
+            }
+            None => (observation.penultimate.clone(), None),
+        };
+        Ok(Seen { shot, session, observation, row, second })
     }
 
     fn questions(&self, ask: &Ask) -> Result<Questions, Refusal> {
@@ -240,12 +249,7 @@ impl Backend for Viewer {
         };
         let predictor = self.predictor.as_ref().ok_or_else(no_features)?;
         let z = seen.observation.logits.view();
-        let row = match self.opinion {
-            Some(opinion) => {
-                opinion.row(&seen.observation, seen.shot.prepared.input.view()).map_err(failed)?
-            }
-            None => seen.observation.penultimate.clone().ok_or_else(no_features)?,
-        };
+        let row = seen.row.as_ref().ok_or_else(no_features)?;
         let mut predictor = predictor.lock().unwrap_or_else(PoisonError::into_inner);
         let line = predictor.line(seen.shot.name.clone(), row.view(), z).map_err(failed)?;
         as_written(&line)
